@@ -1,0 +1,60 @@
+"""Weights are read only after their sha256 was checked, and never through pickle."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from LungNoduleCADLib.bundles.spec import Bundle
+from LungNoduleCADLib.errors import ModelError
+
+
+def sha256_of(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def checked_file(bundle: Bundle, relative: str) -> Path:
+    """A weights file whose digest is the one in the metadata.
+
+    Raises
+    ------
+    ModelError : missing, or not the file that the metadata describes.
+    """
+    file = bundle.path / relative
+    expected = bundle.weight_files.get(relative)
+    got = sha256_of(file) if file.is_file() else "no such file"
+    if got != expected:
+        raise ModelError(
+            f"The weights {relative} of {bundle.name} are damaged or were changed", expected=f"sha256 {expected}",
+            got=got, todo="reinstall LungNoduleCAD or the bundle",
+        )
+    return file
+
+
+def load_tensors(bundle: Bundle, relative: str = "models/model.safetensors") -> dict[str, Any]:
+    """{parameter: torch tensor, float32}."""
+    from safetensors.torch import load_file
+
+    return {name: tensor.float() if tensor.is_floating_point() else tensor
+            for name, tensor in load_file(checked_file(bundle, relative)).items()}
+
+
+def load_network(bundle: Bundle, device: str) -> Any:
+    """The bundle's network with its weights, in evaluation mode on ``device``.
+
+    Raises
+    ------
+    ModelError : untrained, damaged, or weights that do not fit the network.
+    """
+    from LungNoduleCADLib.networks.build import build_network
+
+    if not bundle.trained:
+        raise ModelError(f"{bundle.name} has no trained weights", todo="train it (see its card) or install a trained bundle")
+    network = build_network(bundle.inference["network"], bundle.inference["arguments"])
+    try:
+        network.load_state_dict(load_tensors(bundle))
+    except RuntimeError as error:
+        raise ModelError(f"The weights of {bundle.name} do not fit its network", got=str(error).splitlines()[0]) from error
+    return network.to(device).eval()

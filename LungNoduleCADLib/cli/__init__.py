@@ -1,0 +1,40 @@
+"""The command line: one file a verb. Verbs import the heavy libraries only when they run."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from importlib import import_module
+
+from LungNoduleCADLib import RESEARCH_USE_ONLY, __version__
+from LungNoduleCADLib.cli.console import say_error
+from LungNoduleCADLib.errors import Cancelled, LungNoduleCADError
+
+VERBS = ("series", "analyse", "compare", "report", "demo", "info", "bundles", "train", "evaluate")
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser with every verb."""
+    parser = argparse.ArgumentParser(
+        prog="lungnodulecad", description="Find, measure, characterise and follow lung nodules in chest CT.",
+        epilog=RESEARCH_USE_ONLY,
+    )
+    parser.add_argument("--version", action="version", version=__version__)
+    subparsers = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    for verb in VERBS:
+        import_module(f"LungNoduleCADLib.cli.{verb}").add_parser(subparsers)
+    return parser
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one verb; the exit code is 0, or 2 usage, 3 bad input or output, 4 model, 130 cancelled, 1 anything else."""
+    parsed = build_parser().parse_args(arguments)
+    try:
+        return int(parsed.run(parsed) or 0)
+    except KeyboardInterrupt:
+        return say_error(Cancelled(), parsed)
+    except LungNoduleCADError as error:
+        return say_error(error, parsed)
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 1

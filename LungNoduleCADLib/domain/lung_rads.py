@@ -1,0 +1,40 @@
+"""What a Lung-RADS v2022 assessment says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class LungRadsCategory(StrEnum):
+    """ACR Lung-RADS v2022 categories, least to most suspicious after 0."""
+
+    C0 = "0"
+    C1 = "1"
+    C2 = "2"
+    C3 = "3"
+    C4A = "4A"
+    C4B = "4B"
+    C4X = "4X"
+
+    @property
+    def suspicion(self) -> int:
+        """Order among categories 1 to 4X; 0 (incomplete) sorts first."""
+        return list(LungRadsCategory).index(self)
+
+
+@dataclass(frozen=True)
+class LungRadsAssessment:
+    """A category with the rule that applied (stable id), its reason in words, management and source.
+
+    ``notes`` surface the guideline's ambiguities and what was assumed. ``modifier_s``: significant other finding.
+    """
+
+    category: LungRadsCategory
+    rule_id: str
+    reason: str
+    management: str
+    source: str
+    notes: tuple[str, ...] = ()
+    modifier_s: bool = False
+    decided_by: str | None = None

@@ -1,0 +1,153 @@
+"""A pulmonary nodule and what is known of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+
+from LungNoduleCADLib.domain.geometry import Geometry
+from LungNoduleCADLib.domain.lung_rads import LungRadsAssessment
+from LungNoduleCADLib.domain.masks import NoduleMask, Side
+from LungNoduleCADLib.domain.provenance import Method
+from LungNoduleCADLib.domain.quality import QualityFlag
+
+Point = tuple[float, float, float]
+
+
+class NoduleType(StrEnum):
+    SOLID = "solid"
+    PART_SOLID = "part-solid"
+    GROUND_GLASS = "ground-glass"
+
+
+class Origin(StrEnum):
+    """How a nodule came onto the list."""
+
+    DETECTOR = "detector"
+    READER = "reader"
+
+
+class Review(StrEnum):
+    """What the reader said of it."""
+
+    UNREVIEWED = "unreviewed"
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
+
+
+@dataclass(frozen=True)
+class NoduleCandidate:
+    """A place to look. ``probability`` that it is a nodule; ``None`` before false positives were reduced."""
+
+    centre_lps_mm: Point
+    diameter_mm: float | None = None
+    probability: float | None = None
+    origin: Origin = Origin.DETECTOR
+
+
+@dataclass(frozen=True)
+class AxialAxes:
+    """Long axis and the short axis perpendicular to it in one axial slice (ACR Lung-RADS v2022).
+
+    Lengths in mm rounded to 0.1; end points in LPS mm.
+    """
+
+    long_axis_mm: float
+    short_axis_mm: float
+    slice_index: int
+    long_axis_lps_mm: tuple[Point, Point]
+    short_axis_lps_mm: tuple[Point, Point]
+
+    @property
+    def mean_diameter_mm(self) -> float:
+        """Mean of both axes, rounded half up to 0.1 mm."""
+        return float(np.floor((self.long_axis_mm + self.short_axis_mm) / 2 * 10 + 0.5 + 1e-9) / 10)
+
+
+@dataclass(frozen=True)
+class Measurements:
+    """Sizes and densities of one nodule, derived from its mask.
+
+    ``solid_*`` is the solid part (voxels above the solid threshold inside the mask); ``None`` where there is none to
+    measure. ``mass_mg`` = volume x (mean HU + 1000) / 1000. ``zone`` is the third of the lung's height
+    (upper / middle / lower): not a lobe. ``lobe`` is ``None`` while no lobe model is trained.
+    """
+
+    volume_mm3: float
+    axes: AxialAxes
+    mean_hu: float
+    mass_mg: float
+    side: Side | None
+    zone: str | None
+    distance_to_pleura_mm: float | None
+    solid_volume_mm3: float | None = None
+    solid_axes: AxialAxes | None = None
+    lobe: str | None = None
+
+
+@dataclass(frozen=True)
+class TypeEstimate:
+    """Nodule type with the probability of each; ``method`` is a model, or the reader where a person changed it."""
+
+    type: NoduleType
+    probabilities: dict[NoduleType, float]
+    method: Method
+
+
+@dataclass(frozen=True)
+class MalignancyEstimate:
+    """Radiologist-likeness of malignancy (LIDC readers' opinion, not pathology).
+
+    ``probability``: that readers' median rating exceeds 3; ``interval_95``: from the ensemble or test-time augmentation;
+    ``rating_1_to_5``: expected mean rating; ``not_available`` says why ``probability`` is None; ``missing_inputs``:
+    inputs the meta-classifier would have used.
+    """
+
+    probability: float | None
+    rating_1_to_5: float | None = None
+    interval_95: tuple[float, float] | None = None
+    encoder_probability: float | None = None
+    method: Method | None = None
+    missing_inputs: tuple[str, ...] = ()
+    not_available: str | None = None
+
+
+@dataclass(frozen=True)
+class HistologyEstimate:
+    """SCLC / NSCLC and NSCLC subtype probabilities, or the reason why there are none."""
+
+    probabilities: dict[str, float] | None
+    not_available: str | None
+    method: Method | None = None
+
+
+@dataclass(frozen=True)
+class Saliency:
+    """Grad-CAM of one score on a CT-grid box: float32 (K, J, I), absolute scale (>= 0), hot where the score comes from."""
+
+    heat: np.ndarray
+    geometry: Geometry
+    target: str
+    score: float
+    method: Method
+
+
+@dataclass(frozen=True)
+class Nodule:
+    """One nodule as reported. ``id`` is stable inside a study (``N1``, ``N2``, … by suspicion)."""
+
+    id: str
+    candidate: NoduleCandidate
+    centroid_lps_mm: Point
+    mask: NoduleMask | None = None
+    measurements: Measurements | None = None
+    type: TypeEstimate | None = None
+    malignancy: MalignancyEstimate | None = None
+    histology: HistologyEstimate | None = None
+    saliency: Saliency | None = None
+    radiomics: dict[str, float] | None = None
+    lung_rads: LungRadsAssessment | None = None
+    review: Review = Review.UNREVIEWED
+    flags: tuple[QualityFlag, ...] = ()

@@ -1,0 +1,54 @@
+"""The one exception tree. Every message says what is wrong, what was expected, what was found and what to do."""
+
+from __future__ import annotations
+
+
+class LungNoduleCADError(Exception):
+    """Base of every error that a user can act on; ``exit_code`` is what the command line ends with."""
+
+    exit_code = 1
+
+    def __init__(self, what: str, *, expected: str = "", got: str = "", todo: str = "") -> None:
+        self.what, self.expected, self.got, self.todo = what, expected, got, todo
+        super().__init__(what, expected, got, todo)
+
+    def __str__(self) -> str:
+        found = ", ".join(
+            part for part in (f"expected {self.expected}" if self.expected else "", f"got {self.got}" if self.got else "")
+            if part
+        )
+        sentence = self.what.rstrip(".") + (f": {found}" if found else "")
+        return sentence + (f"; {self.todo.rstrip('.')}." if self.todo else ".")
+
+
+class UsageError(LungNoduleCADError):
+    """The command or a parameter makes no sense."""
+
+    exit_code = 2
+
+
+class InputError(LungNoduleCADError):
+    """The data given cannot be analysed: no CT, a corrupt file, a missing slice, another patient."""
+
+    exit_code = 3
+
+
+class OutputError(LungNoduleCADError):
+    """Results cannot be written where they were asked for."""
+
+    exit_code = 3
+
+
+class ModelError(LungNoduleCADError):
+    """A model bundle is missing, damaged or not what it says it is."""
+
+    exit_code = 4
+
+
+class Cancelled(LungNoduleCADError):
+    """The user stopped the run; nothing was written."""
+
+    exit_code = 130
+
+    def __init__(self, what: str = "Cancelled; nothing was written") -> None:
+        super().__init__(what)

@@ -1,0 +1,66 @@
+"""Lung-RADS of a whole study: every nodule that counts, then the exam."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from LungNoduleCADLib.domain.findings import StudyFindings
+from LungNoduleCADLib.domain.lung_rads import LungRadsAssessment, LungRadsCategory
+from LungNoduleCADLib.domain.nodule import Nodule, Review
+from LungNoduleCADLib.domain.quality import Severity
+from LungNoduleCADLib.guidelines.lung_rads_2022 import READER, assess_exam, assess_nodule, facts_of
+
+MANY_NEW_NODULES = 6
+NOT_ASSESSED = (
+    "This software did not assess benign calcification or fat (category 1), airway nodules, cysts, signs of inflammation "
+    "(category 0), or further suspicious features such as spiculation and lymphadenopathy (4X): the reader decides."
+)
+
+
+def assess_findings(findings: StudyFindings) -> StudyFindings:
+    """The same findings with Lung-RADS of each nodule and of the exam.
+
+    Rejected nodules get none and do not count. What a reader decided (``decided_by`` "reader") is kept.
+    """
+    prior = assess_findings(findings.prior) if findings.prior and findings.prior.lung_rads is None else findings.prior
+    findings = replace(findings, prior=prior)
+    nodules = tuple(replace(nodule, lung_rads=_of_nodule(nodule, findings)) for nodule in findings.nodules)
+    findings = replace(findings, nodules=nodules)
+    if findings.lung_rads and findings.lung_rads.decided_by == READER:
+        return findings
+    exam = assess_exam(
+        [(nodule.id, nodule.lung_rads) for nodule in nodules if nodule.lung_rads],
+        significant_other_finding=findings.clinical.significant_other_finding if findings.clinical else None,
+        notes=_exam_notes(findings),
+    )
+    return replace(findings, lung_rads=exam)
+
+
+def _of_nodule(nodule: Nodule, findings: StudyFindings) -> LungRadsAssessment | None:
+    if nodule.review is Review.REJECTED:
+        return None
+    if nodule.lung_rads and nodule.lung_rads.decided_by == READER:
+        return nodule.lung_rads
+    matches = findings.comparison.matches if findings.comparison else ()
+    match = next((match for match in matches if match.current_id == nodule.id), None)
+    prior_id = match.prior_id if match else None
+    earlier = findings.prior.nodules if findings.prior and prior_id else ()
+    facts = facts_of(nodule, match, next((before for before in earlier if before.id == prior_id), None))
+    return assess_nodule(facts) if facts else None
+
+
+def _exam_notes(findings: StudyFindings) -> tuple[str, ...]:
+    counted = [nodule for nodule in findings.nodules if nodule.review is not Review.REJECTED]
+    notes = []
+    if findings.comparison is None:
+        notes.append("No prior CT was compared: assessed as at baseline.")
+    if unmeasured := [nodule.id for nodule in counted if nodule.lung_rads is None]:
+        notes.append(f"Not measured and therefore without category: {', '.join(unmeasured)}.")
+    new = [nodule for nodule in counted if nodule.lung_rads and "-new-" in nodule.lung_rads.rule_id]
+    if len(new) > MANY_NEW_NODULES:
+        notes.append(f"{len(new)} new nodules: more than {MANY_NEW_NODULES} suggest inflammation; category 0 may apply.")
+    if serious := [flag.message for flag in findings.flags if flag.severity is Severity.SERIOUS]:
+        notes.append(f"Part of the exam may not be evaluable (category 0 may apply): {' '.join(serious)}")
+    if any(nodule.lung_rads and nodule.lung_rads.category is not LungRadsCategory.C1 for nodule in counted):
+        notes.append(NOT_ASSESSED)
+    return tuple(notes)

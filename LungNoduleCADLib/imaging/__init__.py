@@ -1,0 +1,1 @@
+"""Geometry-aware work on arrays: SimpleITK bridge, patches at a fixed spacing, display windows."""

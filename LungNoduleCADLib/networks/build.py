@@ -1,0 +1,56 @@
+"""From the name and numbers in a bundle's ``inference.json`` to a network; nothing else is ever looked up."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import nn
+
+from LungNoduleCADLib.errors import ModelError
+
+
+def build_network(name: str, arguments: dict[str, Any]) -> nn.Module:
+    """A network with random weights.
+
+    Raises
+    ------
+    ModelError : unknown name.
+    """
+    if name == "NoduleEncoder":
+        from LungNoduleCADLib.networks.nodule_encoder import NoduleEncoder
+
+        return NoduleEncoder(**arguments)
+    if name == "DynUNet":
+        from monai.networks.nets import DynUNet
+
+        return DynUNet(**arguments)
+    raise ModelError("Unknown network in a model bundle", expected="NoduleEncoder or DynUNet", got=name)
+
+
+def choose_device(wanted: str = "auto") -> str:
+    """``auto`` is the first CUDA device, else the CPU.
+
+    Raises
+    ------
+    UsageError : a device that this computer does not have.
+    """
+    import torch
+
+    from LungNoduleCADLib.errors import UsageError
+
+    if wanted == "auto":
+        return "cuda:0" if torch.cuda.is_available() else "cpu"
+    available = ["cpu", *(f"cuda:{n}" for n in range(torch.cuda.device_count()))]
+    if wanted == "cuda" and len(available) > 1:
+        return "cuda:0"
+    if wanted not in available:
+        raise UsageError("That device is not here", expected=" or ".join(available), got=wanted, todo="use --device auto")
+    return wanted
+
+
+def autocast(device: str) -> Any:
+    """Mixed precision in bfloat16 where the device computes it natively."""
+    import torch
+
+    enabled = device.startswith("cuda") or torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    return torch.autocast(device.split(":")[0], dtype=torch.bfloat16, enabled=enabled)

@@ -1,0 +1,147 @@
+"""Places worth a look, all over the lungs: classical, fast and very sensitive; a network sorts them out afterwards.
+
+Two looks at the lungs, one for solid tissue and one for ground glass (which vessels would drown), each through a
+scale-normalised Laplacian of Gaussian [1]_. Its peaks are kept where the Hessian says blob rather than tube or plate
+[2]_. Outside of the lung mask the CT is replaced by lung, so the chest wall neither hides nor makes anything.
+
+References
+----------
+.. [1] Lindeberg T. Feature detection with automatic scale selection. Int J Comput Vis 1998;30:79-116.
+.. [2] Li Q, Sone S, Doi K. Selective enhancement filters for nodules, vessels, and airway walls in two- and
+   three-dimensional CT scans. Med Phys 2003;30:2040-2051.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage
+
+from LungNoduleCADLib.domain.ct import CtVolume
+from LungNoduleCADLib.domain.geometry import Geometry
+from LungNoduleCADLib.domain.masks import LungMask
+from LungNoduleCADLib.domain.nodule import NoduleCandidate
+from LungNoduleCADLib.imaging.sitk_bridge import resample
+
+LUNG_HU = -850.0
+MAX_CANDIDATES = 250
+MARGIN_MM = 6.0
+
+
+@dataclass(frozen=True)
+class _Look:
+    """Which densities make full contrast with lung, the filter widths per grid spacing, and the weight of the peaks."""
+
+    full_hu: float
+    sigmas_mm: dict[float, tuple[float, ...]]
+    weight: float
+    fade_hu: tuple[float, float] | None = None
+
+
+# A ball of diameter d answers most at sigma = d / (2 sqrt 3). The coarse grids make the wide filters cheap.
+SOLID = _Look(0.0, {1.25: (1.25, 1.7, 2.3), 2.5: (3.2, 4.4), 4.0: (6.0, 8.0, 10.5)}, 1.0)
+GROUND_GLASS = _Look(-550.0, {1.25: (2.3,), 2.5: (3.2, 4.4), 4.0: (6.0, 8.0, 10.5)}, 0.6)
+
+
+@dataclass(frozen=True)
+class _Peaks:
+    """Peaks of one filter: (N, 3) LPS mm, (N,) blob score, (N,) diameter in mm."""
+
+    lps_mm: np.ndarray
+    score: np.ndarray
+    diameter_mm: np.ndarray
+
+
+def find_candidates(
+    ct: CtVolume, lungs: LungMask, *, max_candidates: int = MAX_CANDIDATES
+) -> list[NoduleCandidate]:
+    """Possible nodules of 3 to 35 mm, solid or ground-glass, most conspicuous first; ``probability`` is ``None``."""
+    if not lungs.labels.any():
+        return []
+    found: list[_Peaks] = []
+    for look in (SOLID, GROUND_GLASS):
+        for spacing_mm, sigmas_mm in look.sigmas_mm.items():
+            grid = _lung_grid(lungs, spacing_mm)
+            inside = resample((lungs.labels > 0).astype(np.float32), lungs.geometry, grid) > 0.5
+            hu = _on_grid(ct, grid)
+            contrast = np.clip((hu - LUNG_HU) / (look.full_hu - LUNG_HU), 0.0, 1.0)
+            contrast[~inside] = 0.0
+            if look.fade_hu is not None:
+                contrast *= np.clip((look.fade_hu[1] - hu) / (look.fade_hu[1] - look.fade_hu[0]), 0.0, 1.0)
+            found += [_peaks(contrast, inside, grid, sigma, look.weight) for sigma in sigmas_mm]
+    return _strongest(found, max_candidates)
+
+
+def _lung_grid(lungs: LungMask, spacing_mm: float) -> Geometry:
+    """Isotropic grid along L, P, S around the lungs."""
+    marks = np.argwhere(lungs.labels[::2, ::4, ::4]) * (2, 4, 4)
+    points = lungs.geometry.to_lps_mm(marks)
+    low, high = points.min(axis=0) - MARGIN_MM, points.max(axis=0) + MARGIN_MM
+    shape_ijk = np.ceil((high - low) / spacing_mm).astype(int) + 1
+    return Geometry(tuple(int(n) for n in shape_ijk[::-1]), tuple(float(v) for v in low), (spacing_mm,) * 3)  # type: ignore[arg-type]
+
+
+def _on_grid(ct: CtVolume, grid: Geometry) -> np.ndarray:
+    """HU (float32) on the grid; smoothed first in native voxels where these are finer, so that noise does not alias."""
+    sigma = [max(0.0, 0.4 * (g / s - 1.0)) for g, s in zip(grid.spacing_kji_mm, ct.geometry.spacing_kji_mm, strict=True)]
+    hu = ct.hu.astype(np.float32)
+    for axis, width in enumerate(sigma):
+        if width > 0:
+            ndimage.gaussian_filter1d(hu, width, axis=axis, output=hu, truncate=2.5)
+    return resample(hu, ct.geometry, grid, outside=LUNG_HU)
+
+
+def _peaks(contrast: np.ndarray, inside: np.ndarray, grid: Geometry, sigma_mm: float, weight: float) -> _Peaks:
+    """Local maxima of the Laplacian inside the lungs that are blobs."""
+    spacing_mm = grid.spacing_kji_mm[0]
+    width = sigma_mm / spacing_mm
+    smooth = ndimage.gaussian_filter(contrast, width, truncate=3.0)
+    blob = -ndimage.laplace(smooth) * width**2
+    top = (blob == ndimage.maximum_filter(blob, size=3)) & inside & (blob > 0.05)
+    kji = np.argwhere(top)
+    if not len(kji):
+        return _Peaks(np.zeros((0, 3)), np.zeros(0), np.zeros(0))
+    curvature = -np.linalg.eigvalsh(_hessians(smooth, kji)) * width**2
+    weakest, strongest = curvature.min(axis=1), curvature.max(axis=1)
+    # Li's dot filter: the weakest curvature is what a tube or plate lacks. The root keeps attached nodules in play.
+    score = weight * np.sqrt(np.clip(weakest, 0, None) * blob[top]) * (strongest > 0)
+    keep = score > 0
+    lps_mm = grid.to_lps_mm(kji[keep])
+    diameter = np.full(int(keep.sum()), 2.0 * np.sqrt(3.0) * sigma_mm)
+    return _Peaks(lps_mm, score[keep], diameter)
+
+
+def _hessians(smooth: np.ndarray, kji: np.ndarray) -> np.ndarray:
+    """Second differences (N, 3, 3) at the given voxels."""
+    padded = np.pad(smooth, 1, mode="edge")
+    at = kji + 1
+    steps = np.eye(3, dtype=int)
+
+    def value(offset: np.ndarray) -> np.ndarray:
+        return padded[tuple((at + offset).T)].astype(float)
+
+    matrix = np.empty((len(kji), 3, 3))
+    for a in range(3):
+        matrix[:, a, a] = value(steps[a]) + value(-steps[a]) - 2.0 * value(0 * steps[a])
+        for b in range(a):
+            mixed = value(steps[a] + steps[b]) + value(-steps[a] - steps[b])
+            mixed -= value(steps[a] - steps[b]) + value(steps[b] - steps[a])
+            matrix[:, a, b] = matrix[:, b, a] = mixed / 4.0
+    return matrix
+
+
+def _strongest(found: list[_Peaks], count: int) -> list[NoduleCandidate]:
+    """Best peaks over all filters; a weaker one within half a radius (at least 2.5 mm) of a stronger one goes."""
+    lps_mm = np.concatenate([p.lps_mm for p in found])
+    score = np.concatenate([p.score for p in found])
+    diameter = np.concatenate([p.diameter_mm for p in found])
+    chosen: list[int] = []
+    for index in np.argsort(-score, kind="stable"):
+        if len(chosen) == count:
+            break
+        apart = np.linalg.norm(lps_mm[chosen] - lps_mm[index], axis=1)
+        if chosen and np.any(apart < np.maximum(2.5, 0.25 * diameter[chosen])):
+            continue
+        chosen.append(int(index))
+    return [NoduleCandidate(tuple(float(v) for v in lps_mm[i]), float(diameter[i])) for i in chosen]  # type: ignore[arg-type]

@@ -1,0 +1,165 @@
+"""The order of work: one study analysed, two studies compared. Nothing else lives here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from LungNoduleCADLib import __version__
+from LungNoduleCADLib.bundles.registry import find_bundle
+from LungNoduleCADLib.classification.characterise import Characteriser
+from LungNoduleCADLib.domain.clinical import ClinicalContext
+from LungNoduleCADLib.domain.comparison import Change, NoduleMatch, StudyComparison
+from LungNoduleCADLib.domain.ct import CtVolume
+from LungNoduleCADLib.domain.findings import LungSummary, StudyFindings
+from LungNoduleCADLib.domain.masks import Lung, LungMask
+from LungNoduleCADLib.domain.nodule import Nodule, NoduleCandidate, Origin, Point
+from LungNoduleCADLib.domain.provenance import Provenance
+from LungNoduleCADLib.domain.quality import QualityFlag, Severity
+from LungNoduleCADLib.errors import InputError
+from LungNoduleCADLib.followup.match import check_order, match_nodules
+from LungNoduleCADLib.followup.register import Registration, register_studies
+from LungNoduleCADLib.guidelines.lung_rads_2022 import assess_findings
+from LungNoduleCADLib.lungs.quality import lung_quality
+from LungNoduleCADLib.lungs.segment import segment_lungs
+from LungNoduleCADLib.nodules.candidates import find_candidates
+from LungNoduleCADLib.nodules.detect import rate_candidates, same_nodule
+from LungNoduleCADLib.nodules.measure import measure_nodule
+from LungNoduleCADLib.nodules.segment import NoduleSegmenter
+from LungNoduleCADLib.progress import Progress
+
+ANALYSIS_STAGES = [("lungs", 12.0), ("detect", 18.0), ("segment", 10.0), ("classify", 8.0)]
+COMPARISON_STAGES = [("register", 30.0), ("match", 1.0)]
+SMALLEST_DIAMETER_MM = 3.0
+
+
+@dataclass(frozen=True)
+class Models:
+    """The bundled networks, loaded once."""
+
+    segmenter: NoduleSegmenter
+    characteriser: Characteriser
+    threshold: float
+
+    @classmethod
+    def load(cls, device: str, threshold: float | None = None) -> Models:
+        """``threshold``: nodule probability from which a candidate is reported; the bundle's operating point if not given."""
+        characteriser = Characteriser.load(device)
+        default = characteriser.encoder_bundle.inference["operating_threshold"]
+        return cls(NoduleSegmenter.from_bundle(find_bundle("nodule_ct_segmentation"), device), characteriser,
+                   default if threshold is None else threshold)
+
+
+@dataclass(frozen=True)
+class AnalysedStudy:
+    """Findings with the images they were made on."""
+
+    findings: StudyFindings
+    ct: CtVolume
+    lungs: LungMask
+
+
+def analyse_study(ct: CtVolume, models: Models, progress: Progress, *, points_lps_mm: Sequence[Point] = (),
+                  clinical: ClinicalContext | None = None, device: str = "cpu", command: str = "") -> AnalysedStudy:
+    """Lungs, nodules, their outlines, sizes and characters, and the exam's Lung-RADS category.
+
+    Parameters
+    ----------
+    points_lps_mm : places a reader clicked; each is analysed whether or not the detector found it.
+
+    Raises
+    ------
+    InputError : no lungs, or a point outside of the scan.
+    """
+    for point in points_lps_mm:
+        if not ct.geometry.contains(point):
+            raise InputError("The point given with --at lies outside of the scan", expected=_extent(ct), got=str(point),
+                             todo="give L,P,S in millimetres")
+    with progress.stage("lungs", "finding the lungs"):
+        lungs = segment_lungs(ct)
+    with progress.stage("detect", "looking for nodules"):
+        encoder = models.characteriser.encoder
+        rated = rate_candidates(ct, find_candidates(ct, lungs), models.characteriser.nodule_probability, encoder.size,
+                                encoder.spacing_mm, progress.report)
+        clicked = rate_candidates(ct, [NoduleCandidate(p, origin=Origin.READER) for p in points_lps_mm],
+                                  models.characteriser.nodule_probability, encoder.size, encoder.spacing_mm)
+        chosen = clicked + [c for c in rated if (c.probability or 0.0) >= models.threshold]
+    with progress.stage("segment", "outlining and measuring"):
+        nodules = _outline(ct, lungs, chosen, models.segmenter, progress)
+    with progress.stage("classify", "characterising"):
+        for number, nodule in enumerate(nodules):
+            nodules[number] = models.characteriser.characterise(ct, nodule)
+            progress.report((number + 1) / len(nodules))
+    provenance = Provenance(__version__, datetime.now(UTC).isoformat(timespec="seconds"), device, command,
+                            (lungs.method, models.segmenter.method, *models.characteriser.methods()), stages=tuple(progress.costs))
+    findings = StudyFindings(
+        series=ct.series, geometry=ct.geometry,
+        lungs=LungSummary(round(lungs.volume_ml(Lung.RIGHT), 1), round(lungs.volume_ml(Lung.LEFT), 1), lungs.method),
+        nodules=_numbered(nodules), provenance=provenance, clinical=clinical,
+        flags=(*ct.flags, *lung_quality(lungs, ct)), operating_threshold=models.threshold,
+    )
+    return AnalysedStudy(assess_findings(findings), ct, lungs)
+
+
+def compare_studies(prior: AnalysedStudy, current: AnalysedStudy, progress: Progress) -> tuple[StudyFindings, Registration]:
+    """The current findings with what became of every nodule since the prior scan, and the transform between them.
+
+    Raises
+    ------
+    InputError : different patients, or the prior is the later scan.
+    """
+    flags = check_order(prior.findings.series, current.findings.series)
+    with progress.stage("register", "laying the prior onto the current scan"):
+        registration = register_studies(current.ct, current.lungs, prior.ct, prior.lungs, progress)
+    with progress.stage("match", "pairing nodules"):
+        matches = match_nodules(prior.findings, current.findings, registration)
+    comparison = StudyComparison(matches, _interval_days(prior, current), registration.quality,
+                                 (*flags, *registration.flags))
+    findings = replace(current.findings, comparison=comparison, prior=prior.findings,
+                       provenance=replace(current.findings.provenance, stages=tuple(progress.costs)))
+    return assess_findings(findings), registration
+
+
+def _interval_days(prior: AnalysedStudy, current: AnalysedStudy) -> int | None:
+    before, after = prior.findings.series.study_date, current.findings.series.study_date
+    return (after - before).days if before and after else None
+
+
+def _outline(ct: CtVolume, lungs: LungMask, candidates: Sequence[NoduleCandidate], segmenter: NoduleSegmenter,
+             progress: Progress) -> list[Nodule]:
+    """A nodule for each candidate that can be outlined, once; a reader's point stays even where it cannot."""
+    nodules: list[Nodule] = []
+    for number, candidate in enumerate(candidates):
+        mask = segmenter.segment(ct, candidate.centre_lps_mm)
+        progress.report((number + 1) / len(candidates))
+        if mask is None:
+            if candidate.origin is Origin.READER:
+                nodules.append(Nodule("", candidate, candidate.centre_lps_mm, flags=(_NO_OUTLINE,)))
+            continue
+        if any(other.mask is not None and same_nodule(mask, other.mask) for other in nodules):
+            continue
+        measurements = measure_nodule(ct, lungs, mask)
+        if candidate.origin is Origin.DETECTOR and measurements.axes.mean_diameter_mm < SMALLEST_DIAMETER_MM:
+            continue
+        nodules.append(Nodule("", candidate, mask.centroid_lps_mm(), mask, measurements))
+    return nodules
+
+
+_NO_OUTLINE = QualityFlag("no_outline", Severity.WARNING,
+                          "The segmentation model saw no nodule within 4 mm of the reader's point; nothing was measured.")
+
+
+def _numbered(nodules: Sequence[Nodule]) -> tuple[Nodule, ...]:
+    """Most suspicious first, named N1, N2, …."""
+    def suspicion(nodule: Nodule) -> tuple[float, float]:
+        malignancy = nodule.malignancy.probability if nodule.malignancy else None
+        return -(malignancy or 0.0), -(nodule.measurements.volume_mm3 if nodule.measurements else 0.0)
+
+    return tuple(replace(nodule, id=f"N{n}") for n, nodule in enumerate(sorted(nodules, key=suspicion), 1))
+
+
+def _extent(ct: CtVolume) -> str:
+    far = ct.geometry.to_lps_mm([n - 1 for n in ct.geometry.shape_kji])
+    pairs = zip("LPS", ct.geometry.origin_lps_mm, far, strict=True)
+    return ", ".join(f"{axis} {min(a, b):.0f} to {max(a, b):.0f}" for axis, a, b in pairs)

@@ -1,0 +1,1 @@
+"""From findings to files: JSON, PDF, segmentation, saliency, and the folder that holds them."""

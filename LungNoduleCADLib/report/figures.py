@@ -1,0 +1,204 @@
+"""Key images and the growth plot, drawn with matplotlib's objects (no display, no global state)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from LungNoduleCADLib.domain.ct import CtVolume
+from LungNoduleCADLib.domain.masks import LungMask
+from LungNoduleCADLib.domain.nodule import AxialAxes, Nodule, Point, Saliency
+from LungNoduleCADLib.report.planes import Orientation, Plane
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+LUNG_WINDOW_HU = (-1350.0, 150.0)  # centre -600, width 1500
+OUTLINE, CALIPER, TEXT = "#ffd400", "#4cc9f0", "#ffffff"
+WIDTH_MM, MARGIN_MM = 60.0, 30.0
+_DPI = 220
+
+
+def save_key_images(nodule: Nodule, ct: CtVolume, path: Path) -> None:
+    """One row: axial with outline and axes, coronal, sagittal, and axial with Grad-CAM (or why there is none)."""
+    figure, axes = _row(4)
+    width = view_width_mm((nodule,))
+    for ax, orientation in zip(axes, Orientation, strict=False):
+        draw_plane(ax, ct, nodule, orientation, width)
+    draw_saliency(axes[3], ct, nodule, width)
+    _save(figure, path)
+
+
+def save_pair(prior: Nodule, prior_ct: CtVolume, current: Nodule, ct: CtVolume, path: Path) -> None:
+    """Prior and current axial cut side by side at the same scale."""
+    figure, axes = _row(2)
+    width = view_width_mm((prior, current))
+    for ax, when, nodule, volume in ((axes[0], "prior", prior, prior_ct), (axes[1], "current", current, ct)):
+        draw_plane(ax, volume, nodule, Orientation.AXIAL, width)
+        day = volume.series.study_date
+        ax.set_title(f"{when}, {day.isoformat()}" if day else when, fontsize=7, pad=3)
+    _save(figure, path)
+
+
+def save_overview(nodules: Iterable[Nodule], ct: CtVolume, lungs: LungMask, path: Path) -> None:
+    """Where the nodules lie: the lungs seen from the front, brightest voxel along the way, with the nodules' ids."""
+    inside = np.where(lungs.labels > 0, ct.hu, np.int16(-1024))
+    projection = inside.max(axis=1)
+    keep = np.argwhere((lungs.labels > 0).any(axis=1))
+    (k0, i0), (k1, i1) = keep.min(axis=0), keep.max(axis=0) + 1
+    sk, _, si = ct.geometry.spacing_kji_mm
+    height, width = (k1 - k0) * sk, (i1 - i0) * si
+    figure = Figure(figsize=(2.6, 2.6 * height / width), dpi=_DPI)
+    ax = figure.add_axes((0, 0, 1, 1))
+    ax.imshow(projection[k0:k1, i0:i1], cmap="gray", vmin=-1000, vmax=200, aspect="auto", origin="lower",
+              extent=(0, width, 0, height), interpolation="bilinear")
+    for nodule in nodules:
+        k, _, i = ct.geometry.to_kji(nodule.centroid_lps_mm)
+        x, y = (i - i0 + 0.5) * si, (k - k0 + 0.5) * sk
+        ax.plot(x, y, "o", mfc="none", mec=OUTLINE, ms=9, mew=1.1)
+        _text(ax, x, y + 9, nodule.id, ha="center", va="bottom", color=OUTLINE, weight="bold")
+    _text(ax, 3, height / 2, "R", ha="left", va="center")
+    _text(ax, width - 3, height / 2, "L", ha="right", va="center")
+    ax.set(xlim=(0, width), ylim=(0, height))
+    ax.axis("off")
+    _save(figure, path)
+
+
+def save_growth(volumes: tuple[float, float], interval_95: tuple[float, float] | None, labels: tuple[str, str],
+                target: Path | BinaryIO) -> None:
+    """Volume (mm³) prior and current, with the 95 % interval of the change as an error bar on the current volume."""
+    figure = Figure(figsize=(2.5, 1.75), dpi=_DPI)
+    ax = figure.add_subplot()
+    ax.plot([0, 1], volumes, "-o", color="#1f3a5f", ms=4, lw=1.2)
+    top = max(volumes)
+    if interval_95:
+        low, high = interval_95
+        ax.errorbar([1], [volumes[1]], yerr=[[max(volumes[1] - low, 0)], [max(high - volumes[1], 0)]], color="#1f3a5f",
+                    capsize=4, lw=1.2)
+        top = max(top, high)
+    for x, volume in enumerate(volumes):
+        ax.annotate(f"{volume:.0f}", (x, volume), (8 if x == 0 else -8, 0), textcoords="offset points", fontsize=7,
+                    ha="left" if x == 0 else "right", va="bottom" if x else "top")
+    ax.set_xticks([0, 1], labels, fontsize=7)
+    ax.set(xlim=(-0.35, 1.35), ylim=(0, top * 1.15 or 1))
+    ax.set_ylabel("volume (mm³)", fontsize=7)
+    ax.tick_params(axis="y", labelsize=7)
+    ax.spines[["top", "right"]].set_visible(False)
+    figure.tight_layout(pad=0.4)
+    _save(figure, target)
+
+
+def view_width_mm(nodules: Iterable[Nodule]) -> float:
+    """60 mm, or more where a nodule would not fit with a margin."""
+    longest = max((n.measurements.axes.long_axis_mm for n in nodules if n.measurements), default=0.0)
+    return max(WIDTH_MM, longest + MARGIN_MM)
+
+
+def draw_plane(ax: Axes, ct: CtVolume, nodule: Nodule, orientation: Orientation, width_mm: float) -> None:
+    """A cut through the nodule's centre (axial: the slice its axes were measured in) with outline, axes and scale."""
+    measured = nodule.measurements.axes if nodule.measurements else None
+    plane = Plane(orientation, _centre(nodule, orientation, measured), width_mm)
+    _draw_ct(ax, ct, plane)
+    if nodule.mask is not None:
+        _draw_outline(ax, plane, plane.cut_mask(nodule.mask))
+    if measured and orientation is Orientation.AXIAL:
+        for line in (measured.long_axis_lps_mm, measured.short_axis_lps_mm):
+            (x0, y0), (x1, y1) = (plane.to_mm(point) for point in line)
+            ax.plot([x0, x1], [y0, y1], color=CALIPER, lw=0.7)
+
+
+def draw_saliency(ax: Axes, ct: CtVolume, nodule: Nodule, width_mm: float) -> None:
+    """Axial cut with the Grad-CAM heat over it: transparent at 0, its own absolute scale in the colour bar."""
+    measured = nodule.measurements.axes if nodule.measurements else None
+    plane = Plane(Orientation.AXIAL, _centre(nodule, Orientation.AXIAL, measured), width_mm)
+    _draw_ct(ax, ct, plane)
+    saliency = nodule.saliency
+    if saliency is None or not np.any(saliency.heat > 0):
+        why = "no Grad-CAM" if saliency is None else "Grad-CAM is 0 everywhere"
+        _text(ax, 0, -width_mm * 0.36, why, ha="center", va="center")
+        return
+    _draw_heat(ax, plane, saliency)
+    if nodule.mask is not None:
+        _draw_outline(ax, plane, plane.cut_mask(nodule.mask), lw=0.5)
+
+
+def _draw_heat(ax: Axes, plane: Plane, saliency: Saliency) -> None:
+    heat = plane.cut_box(saliency.heat, saliency.geometry)
+    top = float(saliency.heat.max())
+    half = plane.width_mm / 2
+    drawn = ax.imshow(heat, cmap="inferno", vmin=0, vmax=top, alpha=np.clip(heat / top * 1.2, 0, 0.65),
+                      extent=(-half, half, half, -half), interpolation="bilinear")
+    bar_axes = ax.inset_axes((0.955, 0.12, 0.035, 0.76))
+    bar = ax.figure.colorbar(_opaque(drawn, top), cax=bar_axes)
+    bar.set_ticks([0, top], labels=["0", f"{top:.2g}"])
+    bar.ax.yaxis.set_ticks_position("left")
+    bar.ax.tick_params(labelsize=6, colors=TEXT, length=1.5, pad=1)
+    _text(ax, -half * 0.95, half * 0.80, f"{saliency.target} {saliency.score:.2f}", ha="left", va="bottom")
+
+
+def _opaque(drawn: object, top: float) -> object:
+    """The overlay's colours without its transparency, for the colour bar."""
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import Normalize
+
+    return ScalarMappable(Normalize(0, top), drawn.cmap)  # type: ignore[attr-defined]
+
+
+def _centre(nodule: Nodule, orientation: Orientation, measured: AxialAxes | None) -> Point:
+    if orientation is not Orientation.AXIAL or measured is None:
+        return nodule.centroid_lps_mm
+    left, posterior, _ = nodule.centroid_lps_mm
+    start, end = measured.long_axis_lps_mm
+    return left, posterior, (start[2] + end[2]) / 2
+
+
+def _draw_ct(ax: Axes, ct: CtVolume, plane: Plane) -> None:
+    half = plane.width_mm / 2
+    low, high = LUNG_WINDOW_HU
+    ax.imshow(plane.cut_ct(ct.hu, ct.geometry), cmap="gray", vmin=low, vmax=high, extent=(-half, half, half, -half),
+              interpolation="bilinear")
+    ax.set(xlim=(-half, half), ylim=(half, -half), xticks=[], yticks=[])
+    ax.spines[:].set_visible(False)
+    left, top = plane.orientation.letters
+    _text(ax, -half * 0.95, 0, left, ha="left", va="center")
+    _text(ax, 0, -half * 0.95, top, ha="center", va="top")
+    ax.plot([-half * 0.95, -half * 0.95 + 10], [half * 0.92] * 2, color=TEXT, lw=1.6, solid_capstyle="butt")
+    _text(ax, -half * 0.95 + 11.5, half * 0.92, "10 mm", ha="left", va="center")
+
+
+def _draw_outline(ax: Axes, plane: Plane, share: np.ndarray, lw: float = 0.9) -> None:
+    if share.max() < 0.5:
+        return
+    at = np.linspace(-plane.width_mm / 2, plane.width_mm / 2, plane.size)
+    ax.contour(at, at, share, levels=[0.5], colors=[OUTLINE], linewidths=lw)
+
+
+def _text(ax: Axes, x: float, y: float, text: str, color: str = TEXT, **keywords: object) -> None:
+    """White on a dark rim: legible on lung and on bone."""
+    from matplotlib.patheffects import withStroke
+
+    ax.text(x, y, text, fontsize=6.5, color=color, path_effects=[withStroke(linewidth=1.6, foreground="black")], **keywords)
+
+
+def _row(count: int) -> tuple[Figure, list[Axes]]:
+    """Square pictures side by side with a title line over each."""
+    side, gap, title = 1.72, 0.04, 0.17
+    width = count * side + (count - 1) * gap
+    figure = Figure(figsize=(width, side + title), dpi=_DPI)
+    axes = [
+        figure.add_axes((n * (side + gap) / width, 0, side / width, side / (side + title))) for n in range(count)
+    ]
+    names = ("axial", "coronal", "sagittal", "Grad-CAM, axial")
+    for ax, name in zip(axes, names, strict=False):
+        ax.set_title(name, fontsize=7, pad=3)
+    return figure, axes
+
+
+def _save(figure: Figure, target: Path | BinaryIO) -> None:
+    FigureCanvasAgg(figure)
+    figure.savefig(target, format="png", metadata={"Software": None})

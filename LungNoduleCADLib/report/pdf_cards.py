@@ -1,0 +1,136 @@
+"""One card a nodule: key images, measurements, estimates, the guideline row that applied, and the comparison."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
+
+from reportlab.lib.colors import HexColor
+from reportlab.lib.units import mm
+from reportlab.platypus import CondPageBreak, Flowable, Image, KeepTogether, Spacer, Table, TableStyle
+
+from LungNoduleCADLib.domain.comparison import NoduleMatch
+from LungNoduleCADLib.domain.findings import StudyFindings
+from LungNoduleCADLib.domain.nodule import Nodule
+from LungNoduleCADLib.report import words
+from LungNoduleCADLib.report.pdf_style import BAR, BODY, BULLET, CATEGORY_COLOR, LINE, NOTE, text
+
+CARD_START = 60 * mm
+
+
+def match_of(nodule: Nodule, findings: StudyFindings) -> NoduleMatch | None:
+    """The nodule's row of the comparison."""
+    matches = findings.comparison.matches if findings.comparison else ()
+    return next((match for match in matches if match.current_id == nodule.id), None)
+
+
+def picture(path: Path, width: float) -> Image | None:
+    """An image scaled to a width, if the file is there."""
+    if not path.is_file():
+        return None
+    image = Image(str(path))
+    image.drawWidth, image.drawHeight = width, width * image.imageHeight / image.imageWidth
+    return image
+
+
+def nodule_card(nodule: Nodule, findings: StudyFindings, images: Path, width: float) -> Iterator[Flowable]:
+    """The card; it starts on a new page rather than being torn apart."""
+    match = match_of(nodule, findings)
+    parts: list[Flowable] = [Spacer(1, 4 * mm), _bar(nodule, width), Spacer(1, 1 * mm)]
+    views = picture(images / f"{nodule.id}.png", width)
+    if views:
+        parts += [views, text("Lung window (-600/1500 HU). Yellow: outline; blue: long and short axis.", NOTE)]
+    else:
+        parts.append(text("Key images are not available.", NOTE))
+    parts += [Spacer(1, 1 * mm), _facts(nodule, match, width)]
+    parts += _change(nodule, match, findings, images, width)
+    yield CondPageBreak(CARD_START)
+    yield KeepTogether(parts)
+
+
+def _bar(nodule: Nodule, width: float) -> Table:
+    size = words.diameter(nodule.measurements.axes) if nodule.measurements else "not measured"
+    title = f"{nodule.id} · Lung-RADS {words.category(nodule.lung_rads)} · {words.kind(nodule)} · {size} · {words.place(nodule)}"
+    color = CATEGORY_COLOR[nodule.lung_rads.category] if nodule.lung_rads else HexColor("#4a5560")
+    bar = Table([[text(title, BAR)]], [width])
+    bar.setStyle(TableStyle([("BACKGROUND", (0, 0), (-1, -1), color), ("TOPPADDING", (0, 0), (-1, -1), 2.5),
+                             ("BOTTOMPADDING", (0, 0), (-1, -1), 4)]))
+    return bar
+
+
+def _facts(nodule: Nodule, match: NoduleMatch | None, width: float) -> Table:
+    left, posterior, superior = nodule.centroid_lps_mm
+    measured = nodule.measurements
+    rows: list[tuple[str, str | list[Flowable]]] = [
+        ("Mean diameter", words.axes_in_full(measured.axes if measured else None)),
+    ]
+    if measured:
+        if measured.solid_axes:
+            rows.append(("Solid part", words.axes_in_full(measured.solid_axes)))
+        pleura = f"; {measured.distance_to_pleura_mm:.1f} mm from the pleura" if measured.distance_to_pleura_mm is not None else ""
+        rows += [
+            ("Volume, density", f"{words.volume(nodule)}; mean {measured.mean_hu:.0f} HU; mass {measured.mass_mg:,.0f} mg"),
+            ("Place", f"{words.place(nodule)}{pleura}; centre L {left:.1f}, P {posterior:.1f}, S {superior:.1f} mm"
+                      f"; image slice {measured.axes.slice_index + 1} from the feet"),
+        ]
+    rows += [
+        ("Type", words.kind_in_full(nodule)),
+        ("Detection", f"{words.detection(nodule)}; {words.review(nodule)}"),
+        ("Malignancy", words.malignancy(nodule.malignancy)),
+        ("Histology", words.histology(nodule.histology)),
+        ("Lung-RADS", _lung_rads(nodule)),
+    ]
+    if match:
+        rows.append(("Comparison", words.growth(match) + "."))
+    flags = [*nodule.flags, *(match.flags if match else ())]
+    if flags:
+        rows.append(("Please check", [text(flag.message, BULLET, bulletText="•") for flag in flags]))
+    cells = [[text("", label=label), text(value) if isinstance(value, str) else value] for label, value in rows]
+    table = Table(cells, [width * 0.17, width * 0.83])
+    table.setStyle(TableStyle([
+        ("VALIGN", (0, 0), (-1, -1), "TOP"), ("LINEBELOW", (0, 0), (-1, -1), 0.3, LINE), ("LEFTPADDING", (0, 0), (0, -1), 0),
+        ("TOPPADDING", (0, 0), (-1, -1), 1.6), ("BOTTOMPADDING", (0, 0), (-1, -1), 2.4),
+    ]))
+    return table
+
+
+def _lung_rads(nodule: Nodule) -> list[Flowable]:
+    assessment = nodule.lung_rads
+    if assessment is None:
+        return [text("not assessed: nothing was measured")]
+    lines: list[Flowable] = [
+        text(f"{assessment.reason}. Rule {assessment.rule_id}, {assessment.source}.", label=f"{words.category(assessment)}:"),
+        text(assessment.management, BODY),
+    ]
+    return lines + [text(note, BULLET, bulletText="•") for note in assessment.notes]
+
+
+def _change(nodule: Nodule, match: NoduleMatch | None, findings: StudyFindings, images: Path, width: float) -> list[Flowable]:
+    """Prior and current cut beside the growth plot, where there is a pair."""
+    pair = picture(images / f"{nodule.id}_prior.png", width * 0.55)
+    plot = _growth_plot(nodule, match, findings, width * 0.38)
+    if pair is None and plot is None:
+        return []
+    table = Table([[pair or "", plot or ""]], [width * 0.58, width * 0.42])
+    table.setStyle(TableStyle([("VALIGN", (0, 0), (-1, -1), "MIDDLE"), ("LEFTPADDING", (0, 0), (-1, -1), 0)]))
+    return [Spacer(1, 1.5 * mm), table]
+
+
+def _growth_plot(nodule: Nodule, match: NoduleMatch | None, findings: StudyFindings, width: float) -> Image | None:
+    earlier = findings.prior.nodules if findings.prior and match else ()
+    prior = next((before for before in earlier if match and before.id == match.prior_id), None)
+    if prior is None or prior.measurements is None or nodule.measurements is None or match is None or match.growth is None:
+        return None
+    from LungNoduleCADLib.report.figures import save_growth
+
+    before, now = prior.measurements.volume_mm3, nodule.measurements.volume_mm3
+    low, high = (before * (1 + change / 100) for change in match.growth.volume_change_interval_95_percent)
+    days = (findings.prior.series.study_date, findings.series.study_date) if findings.prior else (None, None)
+    labels = tuple(value.isoformat() if value else name for value, name in zip(days, ("prior", "current"), strict=True))
+    drawing = BytesIO()
+    save_growth((before, now), (low, high), labels, drawing)  # type: ignore[arg-type]
+    drawing.seek(0)
+    image = Image(drawing)
+    image.drawWidth, image.drawHeight = width, width * image.imageHeight / image.imageWidth
+    return image

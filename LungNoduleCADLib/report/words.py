@@ -1,0 +1,179 @@
+"""Findings in words (en-US): the same wording wherever a value is printed. ``-`` stands for not computed."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from LungNoduleCADLib.domain.comparison import Growth, NoduleMatch
+from LungNoduleCADLib.domain.findings import StudyFindings
+from LungNoduleCADLib.domain.lung_rads import LungRadsAssessment, LungRadsCategory
+from LungNoduleCADLib.domain.nodule import AxialAxes, HistologyEstimate, MalignancyEstimate, Nodule, Origin, Review
+from LungNoduleCADLib.domain.provenance import Method
+
+NONE = "–"
+NO_HISTOLOGY = "histology is decided by tissue; no trained weights"
+
+# ACR Lung-RADS v2022, category descriptors.
+DESCRIPTOR = {
+    LungRadsCategory.C0: "incomplete",
+    LungRadsCategory.C1: "negative",
+    LungRadsCategory.C2: "benign appearance or behavior",
+    LungRadsCategory.C3: "probably benign",
+    LungRadsCategory.C4A: "suspicious",
+    LungRadsCategory.C4B: "very suspicious",
+    LungRadsCategory.C4X: "very suspicious, additional features",
+}
+
+
+def day(value: date | None) -> str:
+    return value.isoformat() if value else "date unknown"
+
+
+def category(assessment: LungRadsAssessment | None) -> str:
+    """``4A``, ``4AS`` with the modifier, ``–`` without an assessment."""
+    return f"{assessment.category}{'S' if assessment.modifier_s else ''}" if assessment else NONE
+
+
+def kind(nodule: Nodule) -> str:
+    if nodule.type is None:
+        return NONE
+    return f"{nodule.type.type}{' (reader)' if nodule.type.method.name == 'reader' else ''}"
+
+
+def kind_in_full(nodule: Nodule) -> str:
+    if nodule.type is None:
+        return "not computed"
+    shares = ", ".join(f"{name} {share:.0%}" for name, share in nodule.type.probabilities.items())
+    return f"{kind(nodule)}{f' (model: {shares})' if shares else ''}"
+
+
+def place(nodule: Nodule) -> str:
+    """Side and lobe, or zone where no lobe is known."""
+    measured = nodule.measurements
+    if measured is None:
+        return NONE
+    where = measured.lobe or (f"{measured.zone} zone" if measured.zone else "")
+    side = measured.side.value if measured.side else ""
+    return ", ".join(part for part in (side, where) if part) or NONE
+
+
+def diameter(axes: AxialAxes | None) -> str:
+    return f"{axes.mean_diameter_mm:.1f} mm" if axes else NONE
+
+
+def axes_in_full(axes: AxialAxes | None) -> str:
+    if axes is None:
+        return "not measured"
+    return f"{axes.mean_diameter_mm:.1f} mm (long axis {axes.long_axis_mm:.1f} × short axis {axes.short_axis_mm:.1f} mm)"
+
+
+def volume(nodule: Nodule) -> str:
+    return f"{nodule.measurements.volume_mm3:,.0f} mm³" if nodule.measurements else NONE
+
+
+def percent(probability: float | None) -> str:
+    return f"{probability:.0%}" if probability is not None else NONE
+
+
+def malignancy(estimate: MalignancyEstimate | None) -> str:
+    """Probability with its interval, or why there is none."""
+    if estimate is None or estimate.probability is None:
+        return f"not available: {(estimate.not_available if estimate else None) or 'not computed'}"
+    interval = estimate.interval_95
+    spread = f" (95% interval {interval[0]:.0%} to {interval[1]:.0%})" if interval else " (no interval)"
+    rating = f"; expected reader rating {estimate.rating_1_to_5:.1f} of 5" if estimate.rating_1_to_5 is not None else ""
+    missing = f"; not given: {', '.join(estimate.missing_inputs)}" if estimate.missing_inputs else ""
+    return f"{estimate.probability:.0%}{spread}{rating}{missing}. Readers' opinion, not pathology."
+
+
+def histology(estimate: HistologyEstimate | None) -> str:
+    if estimate is None or estimate.probabilities is None:
+        return f"not available: {(estimate.not_available if estimate else None) or NO_HISTOLOGY}"
+    return ", ".join(f"{name} {share:.0%}" for name, share in estimate.probabilities.items())
+
+
+def detection(nodule: Nodule) -> str:
+    if nodule.candidate.origin is Origin.READER:
+        return f"marked by the reader; detector {percent(nodule.candidate.probability)}"
+    return percent(nodule.candidate.probability)
+
+
+def review(nodule: Nodule) -> str:
+    return {Review.UNREVIEWED: "not yet reviewed", Review.ACCEPTED: "accepted by the reader",
+            Review.REJECTED: "rejected by the reader"}[nodule.review]
+
+
+def doubling_time(growth: Growth) -> str:
+    """VDT with its interval; a shrinking nodule halves."""
+    if growth.vdt_days is None:
+        return "volume-doubling time not defined (no change, or dates unknown)"
+    if growth.vdt_days < 0:
+        return f"volume halving in {-growth.vdt_days:,.0f} days"
+    text = f"volume-doubling time {growth.vdt_days:,.0f} days"
+    if growth.vdt_interval_95_days is None:
+        return text
+    low, high = growth.vdt_interval_95_days
+    ends = [f"{end:,.0f}" if end is not None else None for end in (low, high)]
+    if ends[0] and ends[1]:
+        return f"{text} (95% interval {ends[0]} to {ends[1]} days)"
+    if ends[0] or ends[1]:
+        return f"{text} (95% interval {f'from {ends[0]}' if ends[0] else f'up to {ends[1]}'} days, the other end open)"
+    return f"{text} (95% interval open at both ends)"
+
+
+def growth(match: NoduleMatch) -> str:
+    """What changed, for a nodule's card."""
+    change = match.growth
+    if change is None:
+        return f"{match.change}{'' if match.prior_id else '; not seen in the prior CT'}"
+    low, high = change.volume_change_interval_95_percent
+    when = f" in {change.interval_days} days" if change.interval_days is not None else ""
+    return (
+        f"{match.change} ({match.prior_id} in the prior CT): volume {change.volume_change_percent:+.0f}% "
+        f"(95% interval {low:+.0f}% to {high:+.0f}%), mean diameter {change.mean_diameter_change_mm:+.1f} mm{when}; "
+        f"{doubling_time(change)}"
+    )
+
+
+def change_short(match: NoduleMatch | None) -> str:
+    """For the table: ``grown +48%``."""
+    if match is None:
+        return NONE
+    return f"{match.change} {match.growth.volume_change_percent:+.0f}%" if match.growth else match.change.value
+
+
+def method(value: Method) -> str:
+    return f"{value.name} {value.version}"
+
+
+def patient(findings: StudyFindings) -> str:
+    """Age and sex: of the headers, or else as the clinician said."""
+    series, said = findings.series, findings.clinical
+    years = series.age_years if series.age_years is not None else (said.age_years if said else None)
+    sex = series.sex or (said.sex if said else None)
+    parts = [f"{years:.0f} years" if years is not None else "age unknown", sex or "sex unknown"]
+    return ", ".join(parts)
+
+
+def technique(findings: StudyFindings) -> str:
+    """The scan in one line, without what is not known."""
+    series, geometry = findings.series, findings.geometry
+    k, j, i = geometry.spacing_kji_mm
+    parts = [
+        f"{geometry.shape_kji[0]} slices every {k:.2f} mm",
+        f"slice thickness {series.slice_thickness_mm:.2f} mm" if series.slice_thickness_mm else "",
+        f"pixels {j:.2f} × {i:.2f} mm",
+        f"kernel {series.kernel}" if series.kernel else "",
+        f"{series.kvp:.0f} kVp" if series.kvp else "",
+        {True: "with contrast", False: "without contrast", None: ""}[series.contrast],
+        series.manufacturer,
+    ]
+    return "; ".join(part for part in parts if part)
+
+
+def counts(findings: StudyFindings) -> str:
+    """``3 nodules: 1 grown, 1 new, 1 stable; 1 gone`` of the comparison."""
+    matches = findings.comparison.matches if findings.comparison else ()
+    rejected = {n.id for n in findings.nodules if n.review is Review.REJECTED}
+    changes = [match.change.value for match in matches if match.current_id not in rejected]
+    return ", ".join(f"{changes.count(change)} {change}" for change in dict.fromkeys(changes)) or "no nodule in either CT"

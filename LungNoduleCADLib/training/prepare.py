@@ -1,0 +1,80 @@
+"""From a nodule pack and whole scans to the sample stores that the recipes read."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from LungNoduleCADLib.training.lung_background import Donor, LungBackground
+from LungNoduleCADLib.training.nodule_pack import NodulePack, PackNodule
+from LungNoduleCADLib.training.samples import (
+    SIZE,
+    SampleStore,
+    beside_nodule_cubes,
+    nodule_cubes,
+    scan_background_cubes,
+    scan_nodule_cubes,
+)
+from LungNoduleCADLib.training.scans import MarkedScan, load_marked_scan, scan_folders
+
+FINE_MM = 0.8
+COARSE_MM = 1.6
+COARSE_FROM_DIAMETER_MM = 14.0
+
+
+def prepare(pack: NodulePack, scans_folder: Path | None, folder: Path, recipe: dict[str, Any],
+            report: Callable[[str], None]) -> dict[str, dict[str, SampleStore]]:
+    """Stores ``{split: {"fine" | "coarse": store}}`` under ``folder``; those that are there already are only opened.
+
+    ``recipe["folds"]`` names the folds of each split. A scan belongs to the split of its patient's fold; a scan of a
+    patient whom the pack does not know is never trained on.
+    """
+    splits = {name: tuple(folds) for name, folds in recipe["folds"].items()}
+    if not all((folder / split / kind / "samples.json").is_file() for split in splits for kind in ("fine", "coarse")):
+        scans = _scans_by_split(pack, scans_folder, splits, report)
+        for number, (split, folds) in enumerate(splits.items()):
+            _prepare_split(pack, split, folds, scans, folder / split, recipe, np.random.default_rng(recipe["seed"] + number))
+            report(f"samples for {split} are ready")
+    return {split: {kind: SampleStore(folder / split / kind) for kind in ("fine", "coarse")} for split in splits}
+
+
+def _scans_by_split(pack: NodulePack, scans_folder: Path | None, splits: dict[str, tuple[int, ...]],
+                    report: Callable[[str], None]) -> dict[str, list[MarkedScan]]:
+    fold_of = {hashlib.sha256(n.patient_id.encode()).hexdigest()[:16]: n.fold for n in pack.nodules}
+    found: dict[str, list[MarkedScan]] = {split: [] for split in splits}
+    for name, (path, marks) in (scan_folders(scans_folder) if scans_folder else {}).items():
+        scan = load_marked_scan(name, path, marks)
+        fold = fold_of.get(scan.ct.series.patient_key)
+        for split, folds in splits.items():
+            if fold in folds:
+                found[split].append(scan)
+                report(f"scan {name}: fold {fold}, {split}")
+    return found
+
+
+def _prepare_split(pack: NodulePack, split: str, folds: tuple[int, ...], scans: dict[str, list[MarkedScan]], folder: Path,
+                   recipe: dict[str, Any], rng: np.random.Generator) -> None:
+    own = scans[split] or next(iter(scans.values()))
+    donors = [Donor(scan.ct, scan.lungs, scan.keep_away_lps_mm) for scan in own]
+    settings = recipe["samples"][split]
+    nodules = pack.of_folds(folds)
+    rare = [n for n in nodules if n.type != "solid"]
+    for kind, spacing_mm in (("fine", FINE_MM), ("coarse", COARSE_MM)):
+        background = LungBackground(donors, SIZE, spacing_mm, 4000, rng)
+        if kind == "coarse":
+            large: list[PackNodule] = [n for n in nodules if n.eq_diameter_mm >= COARSE_FROM_DIAMETER_MM]
+            cubes: Iterator = nodule_cubes(pack, large, background, settings["variants"], spacing_mm, rng)
+        else:
+            cubes = chain(
+                nodule_cubes(pack, nodules, background, settings["variants"], spacing_mm, rng),
+                nodule_cubes(pack, rare, background, settings["extra_subsolid_variants"], spacing_mm, rng),
+                beside_nodule_cubes(pack, nodules, background, settings["beside_each_nodule"], spacing_mm, rng),
+                *(scan_nodule_cubes(pack, scan, settings["scan_nodule_copies"], spacing_mm) for scan in scans[split]),
+                *(scan_background_cubes(scan, background, spacing_mm, rng) for scan in scans[split]),
+            )
+        SampleStore.write(folder / kind, cubes)

@@ -1,0 +1,167 @@
+"""The shape of the project: who may import whom, what loads when, and what never happens in the library."""
+
+from __future__ import annotations
+
+import ast
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+LIBRARY = ROOT / "LungNoduleCADLib"
+ADAPTER = ROOT / "LungNoduleCAD"
+STAGES = {"lungs", "nodules", "classification", "followup", "guidelines", "phantom"}
+TIERS = [
+    {"__init__", "domain", "errors", "progress"},
+    {"imaging", "dicom", "bundles", "networks", "evaluation"},
+    STAGES,
+    {"report"},
+    {"pipeline", "training"},
+    {"cli", "__main__"},
+]
+TIER_OF = {part: tier for tier, parts in enumerate(TIERS) for part in parts}
+APPLICATION = {"slicer", "qt", "ctk", "vtk", "vtkmodules", "mrml", "PythonQt", "LungNoduleCADSlicer"}
+NETWORK = {"requests", "urllib.request", "urllib3", "httpx", "aiohttp", "http.client", "ftplib", "socket"}
+PICKLE = {"pickle", "cPickle", "dill", "cloudpickle", "shelve", "joblib"}
+HEAVY = ["torch", "monai", "radiomics", "matplotlib", "xgboost", "sklearn"]
+LOAD_SECONDS = 0.3
+
+
+def library_files() -> list[Path]:
+    return sorted(LIBRARY.rglob("*.py"))
+
+
+def imports(file: Path) -> Iterator[tuple[int, str]]:
+    """(line, dotted name) of every import anywhere in a file; ``from a import b`` gives ``a.b``."""
+    package = [LIBRARY.name, *file.relative_to(LIBRARY).parent.parts] if file.is_relative_to(LIBRARY) else []
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            start = ".".join(package[: len(package) - node.level + 1]) if node.level else ""
+            module = ".".join(part for part in (start, node.module) if part)
+            yield from ((node.lineno, f"{module}.{alias.name}") for alias in node.names)
+
+
+def part_of(dotted: str) -> str:
+    """The part of the library (a key of TIER_OF) that a dotted name belongs to."""
+    names = dotted.split(".")
+    return names[1] if len(names) > 1 and names[1] in TIER_OF else "__init__"
+
+
+def named(dotted: str, forbidden: set[str]) -> bool:
+    return any(dotted == name or dotted.startswith(f"{name}.") for name in forbidden)
+
+
+def calls(file: Path) -> Iterator[tuple[ast.Call, str]]:
+    """Every call with the dotted name of what is called."""
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call):
+            yield node, ast.unparse(node.func)
+
+
+def test_every_part_of_the_library_has_a_tier() -> None:
+    parts = {path.stem for path in LIBRARY.glob("*.py")} | {path.parent.name for path in LIBRARY.glob("*/__init__.py")}
+
+    assert parts <= set(TIER_OF), f"say in TIERS where {parts - set(TIER_OF)} belong"
+
+
+def test_imports_go_down_the_tiers_and_stages_do_not_know_each_other() -> None:
+    wrong = []
+    for file in library_files():
+        here = file.relative_to(LIBRARY).parts[0].removesuffix(".py")
+        for line, name in imports(file):
+            if not named(name, {LIBRARY.name}):
+                continue
+            there = part_of(name)
+            upwards = TIER_OF[there] > TIER_OF[here]
+            sideways = here != there and {here, there} <= STAGES
+            if upwards or sideways:
+                wrong.append(f"{file.relative_to(ROOT)}:{line} imports {name}")
+
+    assert not wrong, "\n".join(wrong)
+
+
+def test_the_library_knows_nothing_of_slicer_qt_or_vtk() -> None:
+    wrong = [f"{file.relative_to(ROOT)}:{line} imports {name}"
+             for file in library_files() for line, name in imports(file) if named(name, APPLICATION)]
+
+    assert not wrong, "\n".join(wrong)
+
+
+def test_the_library_reaches_no_network() -> None:
+    wrong = [f"{file.relative_to(ROOT)}:{line} imports {name}"
+             for file in library_files() for line, name in imports(file) if named(name, NETWORK)]
+
+    assert not wrong, "\n".join(wrong)
+
+
+def test_the_library_reads_nothing_through_pickle() -> None:
+    wrong = [f"{file.relative_to(ROOT)}:{line} imports {name}"
+             for file in library_files() for line, name in imports(file) if named(name, PICKLE)]
+    for file in library_files():
+        for call, name in calls(file):
+            options = {keyword.arg: ast.unparse(keyword.value) for keyword in call.keywords}
+            if (name == "torch.load" and options.get("weights_only") != "True") or (
+                name in {"np.load", "numpy.load"} and options.get("allow_pickle", "False") != "False"
+            ):
+                wrong.append(f"{file.relative_to(ROOT)}:{call.lineno} calls {name}")
+
+    assert not wrong, "\n".join(wrong)
+
+
+def test_only_the_command_line_prints_and_exits() -> None:
+    wrong = []
+    for file in library_files():
+        if file.relative_to(LIBRARY).parts[0] in {"cli", "__main__.py"}:
+            continue
+        wrong += [f"{file.relative_to(ROOT)}:{call.lineno} calls {name}"
+                  for call, name in calls(file) if name in {"print", "sys.exit", "exit", "quit"}]
+
+    assert not wrong, "\n".join(wrong)
+
+
+def test_the_library_has_no_file_of_odds_and_ends() -> None:
+    assert not [file for file in library_files() if file.stem in {"utils", "util", "helpers", "misc", "common"}]
+
+
+def test_the_module_folder_holds_one_script_so_that_slicer_registers_one_module() -> None:
+    assert [file.name for file in ADAPTER.glob("*.py")] == ["LungNoduleCAD.py"]
+    assert len((ADAPTER / "LungNoduleCAD.py").read_text(encoding="utf-8").splitlines()) <= 150
+
+
+def test_the_testing_folder_claims_no_import_name() -> None:
+    assert not list((ROOT / "Testing").rglob("__init__.py"))
+
+
+def run_fresh(statement: str) -> dict:
+    """Runs a statement in a new interpreter; what it cost and which heavy packages it loaded."""
+    code = (
+        "import contextlib, io, json, sys, time\n"
+        "start = time.process_time()\n"
+        "with contextlib.redirect_stdout(io.StringIO()):\n"
+        "    try:\n"
+        f"        {statement}\n"
+        "    except SystemExit as stop:\n"
+        "        if stop.code: raise\n"
+        "seconds = time.process_time() - start\n"
+        f"print(json.dumps({{'seconds': seconds, 'heavy': [m for m in {HEAVY} if m in sys.modules]}}))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True)
+    return json.loads(done.stdout)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    ["import LungNoduleCADLib", "from LungNoduleCADLib.cli import main; main(['--help'])"],
+    ids=["import", "help"],
+)
+def test_import_and_help_are_quick_and_load_nothing_heavy(statement: str) -> None:
+    runs = [run_fresh(statement) for _ in range(3)]
+
+    assert runs[0]["heavy"] == []
+    assert min(run["seconds"] for run in runs) < LOAD_SECONDS

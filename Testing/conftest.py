@@ -1,0 +1,24 @@
+"""Fixtures that more than one suite uses."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+SHARED_DATA = ROOT.parent / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """The checkout."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Real CT, LIDC nodules and DICOM odds and ends, where a developer has them beside the checkout."""
+    if not SHARED_DATA.is_dir():
+        pytest.skip("needs the development data in ../shared/data, which is not part of the project")
+    return SHARED_DATA
