@@ -10,7 +10,7 @@ from LungNoduleCADLib import __version__
 from LungNoduleCADLib.bundles.registry import find_bundle
 from LungNoduleCADLib.classification.characterise import Characteriser
 from LungNoduleCADLib.domain.clinical import ClinicalContext
-from LungNoduleCADLib.domain.comparison import Change, NoduleMatch, StudyComparison
+from LungNoduleCADLib.domain.comparison import StudyComparison
 from LungNoduleCADLib.domain.ct import CtVolume
 from LungNoduleCADLib.domain.findings import LungSummary, StudyFindings
 from LungNoduleCADLib.domain.masks import Lung, LungMask
@@ -20,7 +20,7 @@ from LungNoduleCADLib.domain.quality import QualityFlag, Severity
 from LungNoduleCADLib.errors import InputError
 from LungNoduleCADLib.followup.match import check_order, match_nodules
 from LungNoduleCADLib.followup.register import Registration, register_studies
-from LungNoduleCADLib.guidelines.lung_rads_2022 import assess_findings
+from LungNoduleCADLib.guidelines.exam import assess_findings
 from LungNoduleCADLib.lungs.quality import lung_quality
 from LungNoduleCADLib.lungs.segment import segment_lungs
 from LungNoduleCADLib.nodules.candidates import find_candidates
@@ -32,6 +32,7 @@ from LungNoduleCADLib.progress import Progress
 ANALYSIS_STAGES = [("lungs", 12.0), ("detect", 18.0), ("segment", 10.0), ("classify", 8.0)]
 COMPARISON_STAGES = [("register", 30.0), ("match", 1.0)]
 SMALLEST_DIAMETER_MM = 3.0
+COUNTERPART_THRESHOLD = 0.1
 
 
 @dataclass(frozen=True)
@@ -60,8 +61,17 @@ class AnalysedStudy:
     lungs: LungMask
 
 
+@dataclass(frozen=True)
+class Comparison:
+    """Both studies (the current one's findings hold the comparison) and the transform between them."""
+
+    prior: AnalysedStudy
+    current: AnalysedStudy
+    registration: Registration
+
+
 def analyse_study(ct: CtVolume, models: Models, progress: Progress, *, points_lps_mm: Sequence[Point] = (),
-                  clinical: ClinicalContext | None = None, device: str = "cpu", command: str = "") -> AnalysedStudy:
+                  clinical: ClinicalContext | None = None, device: str = "cpu") -> AnalysedStudy:
     """Lungs, nodules, their outlines, sizes and characters, and the exam's Lung-RADS category.
 
     Parameters
@@ -91,7 +101,7 @@ def analyse_study(ct: CtVolume, models: Models, progress: Progress, *, points_lp
         for number, nodule in enumerate(nodules):
             nodules[number] = models.characteriser.characterise(ct, nodule)
             progress.report((number + 1) / len(nodules))
-    provenance = Provenance(__version__, datetime.now(UTC).isoformat(timespec="seconds"), device, command,
+    provenance = Provenance(__version__, datetime.now(UTC).isoformat(timespec="seconds"), device, "analyse",
                             (lungs.method, models.segmenter.method, *models.characteriser.methods()), stages=tuple(progress.costs))
     findings = StudyFindings(
         series=ct.series, geometry=ct.geometry,
@@ -102,8 +112,10 @@ def analyse_study(ct: CtVolume, models: Models, progress: Progress, *, points_lp
     return AnalysedStudy(assess_findings(findings), ct, lungs)
 
 
-def compare_studies(prior: AnalysedStudy, current: AnalysedStudy, progress: Progress) -> tuple[StudyFindings, Registration]:
-    """The current findings with what became of every nodule since the prior scan, and the transform between them.
+def compare_studies(prior: AnalysedStudy, current: AnalysedStudy, models: Models, progress: Progress) -> Comparison:
+    """What became of every nodule since the prior scan.
+
+    A nodule found in one scan only is looked for at its registered place in the other before it is called new or gone.
 
     Raises
     ------
@@ -114,11 +126,29 @@ def compare_studies(prior: AnalysedStudy, current: AnalysedStudy, progress: Prog
         registration = register_studies(current.ct, current.lungs, prior.ct, prior.lungs, progress)
     with progress.stage("match", "pairing nodules"):
         matches = match_nodules(prior.findings, current.findings, registration)
+        alone_now = [n for n in current.findings.nodules if n.id in {m.current_id for m in matches if m.prior_id is None}]
+        alone_before = [n for n in prior.findings.nodules if n.id in {m.prior_id for m in matches if m.current_id is None}]
+        prior = _with_counterparts(prior, [registration.to_prior_lps_mm(n.centroid_lps_mm) for n in alone_now], models)
+        current = _with_counterparts(current, [registration.to_current_lps_mm(n.centroid_lps_mm) for n in alone_before], models)
+        matches = match_nodules(prior.findings, current.findings, registration)
     comparison = StudyComparison(matches, _interval_days(prior, current), registration.quality,
                                  (*flags, *registration.flags))
-    findings = replace(current.findings, comparison=comparison, prior=prior.findings,
-                       provenance=replace(current.findings.provenance, stages=tuple(progress.costs)))
-    return assess_findings(findings), registration
+    findings = assess_findings(replace(current.findings, comparison=comparison, prior=prior.findings))
+    return Comparison(prior, replace(current, findings=findings), registration)
+
+
+def _with_counterparts(study: AnalysedStudy, places_lps_mm: Sequence[Point], models: Models) -> AnalysedStudy:
+    """The study with what the models see at places where the other scan has a nodule; numbers go on after the last."""
+    encoder = models.characteriser.encoder
+    inside = [NoduleCandidate(p, origin=Origin.COUNTERPART) for p in places_lps_mm if study.ct.geometry.contains(p)]
+    rated = rate_candidates(study.ct, inside, models.characteriser.nodule_probability, encoder.size, encoder.spacing_mm)
+    likely = [c for c in rated if (c.probability or 0.0) >= COUNTERPART_THRESHOLD]
+    nodules = _outline(study.ct, study.lungs, likely, models.segmenter, Progress())
+    added = [n for n in nodules if not any(o.mask and n.mask and same_nodule(o.mask, n.mask) for o in study.findings.nodules)]
+    taken = len(study.findings.nodules)
+    named = tuple(replace(models.characteriser.characterise(study.ct, n), id=f"N{taken + number}")
+                  for number, n in enumerate(added, 1))
+    return replace(study, findings=assess_findings(replace(study.findings, nodules=study.findings.nodules + named)))
 
 
 def _interval_days(prior: AnalysedStudy, current: AnalysedStudy) -> int | None:

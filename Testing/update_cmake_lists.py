@@ -38,8 +38,7 @@ def block(name: str) -> re.Pattern[str]:
 
 
 def files_listed(folder: str, name: str) -> list[str]:
-    found = block(name).search((ROOT / folder / "CMakeLists.txt").read_text(encoding="utf-8"))
-    return found.group().split() if found else []
+    return block(name).search((ROOT / folder / "CMakeLists.txt").read_text(encoding="utf-8")).group().split()
 
 
 def differences() -> Iterator[str]:

@@ -24,11 +24,13 @@ class RunListener(Protocol):
     def onCancelled(self) -> None: ...
 
 
-def analysisArguments(scan, results, prior="", device="auto") -> list[str]:
-    """The command line after ``python``; ``scan`` is a folder or an image file."""
+def analysisArguments(scan, results, prior="", device="auto", date="") -> list[str]:
+    """The command line after ``python``; ``scan`` is a folder, or an image file with the study's date (YYYY-MM-DD)."""
     arguments = ["-m", "LungNoduleCADLib", "analyse", str(scan), "-o", str(results)]
     if prior:
         arguments += ["--prior", str(prior)]
+    if date:
+        arguments += ["--date", date]
     return [*arguments, "--device", device, "--progress", "jsonl"]
 
 
@@ -72,6 +74,7 @@ class AnalysisRunner:
         self.listener: RunListener | None = None
         self._workingFolder = str(Path(LungNoduleCADLib.__file__).resolve().parents[1])
         self._process = None
+        self._spent = None
         self._cancelled = False
 
     @property
@@ -116,6 +119,10 @@ class AnalysisRunner:
             pass  # already gone
         process.kill()
 
+    def _release(self) -> None:
+        """Called from the process's own signals: it must outlive them, so it is kept until the next run."""
+        self._spent, self._process = self._process, None
+
     def _onOutput(self) -> None:
         self._output.feed(self._process.readAllStandardOutput().data())
 
@@ -124,7 +131,7 @@ class AnalysisRunner:
 
     def _onProcessError(self, error) -> None:
         if self.running and error == qt.QProcess.FailedToStart:
-            self._process = None
+            self._release()
             self.listener.onError("Python could not be started", sys.executable)
 
     def _onFinished(self, exitCode, exitStatus) -> None:
@@ -133,7 +140,7 @@ class AnalysisRunner:
         self._onOutput()
         self._onErrors()
         self._output.feed(b"\n")
-        self._process = None
+        self._release()
         if self._cancelled:
             self.listener.onCancelled()
         elif exitCode == 0 and exitStatus == qt.QProcess.NormalExit and self._output.result is not None:

@@ -120,7 +120,8 @@ class ModuleWidget:
             parameters = self.parameters
             self._scanNode = None if parameters.scanFolder else parameters.scan
             source, results = self._scanSource(), self._newResultsFolder()
-            self.runner.start(analysisArguments(source, results, parameters.priorFolder, parameters.device))
+            date = self.scene.studyDate(self._scanNode) if self._scanNode is not None else ""
+            self.runner.start(analysisArguments(source, results, parameters.priorFolder, parameters.device, date))
             self.ui.progressBar.setValue(0)
         self.updateButtons()
 

@@ -24,7 +24,7 @@ class NoduleRow:
 
 def headers() -> list[str]:
     return [
-        _("Nodule"), _("Location"), _("Mean Ø mm"), _("mm³"), _("Type"), _("Malignancy"), _("Lung-RADS"), _("VDT days"),
+        _("Nodule"), _("Lung-RADS"), _("Location"), _("Mean Ø mm"), _("mm³"), _("Type"), _("Malignancy"), _("VDT days"),
     ]
 
 
@@ -43,12 +43,12 @@ def _rowOf(nodule: dict, doublingTime: float | None) -> NoduleRow:
         remarks.insert(0, nodule["lung_rads_assessment"]["reason"])
     texts = (
         nodule["id"],
+        nodule["lung_rads"] or NOT_COMPUTED,
         place or NOT_COMPUTED,
         _number(nodule["mean_diameter_mm"], ".1f"),
         _number(nodule["volume_mm3"], ".0f"),
         nodule["type"] or NOT_COMPUTED,
         _number(malignancy, ".0%"),
-        nodule["lung_rads"] or NOT_COMPUTED,
         _number(doublingTime, ".0f"),
     )
     return NoduleRow(nodule["id"], tuple(nodule["centroid_lps_mm"]), texts, "\n".join(filter(None, remarks)))

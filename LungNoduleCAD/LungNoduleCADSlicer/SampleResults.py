@@ -8,7 +8,7 @@ import SimpleITK as sitk
 
 SHAPE_KJI = (20, 40, 60)
 ORIGIN_LPS = (-30.0, -20.0, 100.0)
-SEGMENTS = ("Right lung", "Left lung", "N1", "N2")
+SEGMENTS = {"lung_right": "right lung", "lung_left": "left lung", "N1": "N1", "N2": "N2"}
 CENTROIDS_LPS = {"N1": (-15.0, 2.0, 108.0), "N2": (14.0, -3.0, 112.0)}
 _METHOD = {"name": "self-test", "version": "0", "sha256": None}
 
@@ -104,9 +104,9 @@ def _labels() -> np.ndarray:
 def _writeSegmentation(file: Path) -> None:
     image = _image(_labels(), ORIGIN_LPS)
     last = [n - 1 for n in SHAPE_KJI[::-1]]
-    for index, name in enumerate(SEGMENTS):
+    for index, (identifier, name) in enumerate(SEGMENTS.items()):
         for key, value in (
-            ("ID", name.replace(" ", "_")), ("Name", name), ("LabelValue", str(index + 1)), ("Layer", "0"),
+            ("ID", identifier), ("Name", name), ("LabelValue", str(index + 1)), ("Layer", "0"),
             ("Color", f"{0.2 * (index + 1)} 0.8 0.4"), ("Extent", f"0 {last[0]} 0 {last[1]} 0 {last[2]}"),
         ):
             image.SetMetaData(f"Segment{index}_{key}", value)

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import slicer
 
-LUNG_WORDS = ("lung",)
+LUNG_WORD = "lung"
+STUDY_DATE_TAG = "0008,0020"
 SALIENCY_COLORS = "vtkMRMLColorTableNodeIron"
 SALIENCY_FLOOR = 0.2  # of a map's maximum: cooler voxels are transparent
 
@@ -38,6 +39,12 @@ class SceneBridge:
         if not slicer.util.exportNode(volumeNode, str(file), {}):
             raise RuntimeError(f"{volumeNode.GetName()} could not be written to {file}")
         return file
+
+    def studyDate(self, volumeNode) -> str:
+        """YYYY-MM-DD by the DICOM database; empty where the volume did not come from there."""
+        instances = (volumeNode.GetAttribute("DICOM.instanceUIDs") or "").split()
+        value = slicer.dicomDatabase.instanceValue(instances[0], STUDY_DATE_TAG) if instances else ""
+        return f"{value[:4]}-{value[4:6]}-{value[6:8]}" if len(value) == 8 and value.isdigit() else ""
 
     def loadDicomSeries(self, folder: str, seriesUid: str):
         """The analyzed series as a volume, through Slicer's own DICOM reader; the user's database is left alone."""
@@ -93,7 +100,7 @@ class SceneBridge:
         segments = segmentation.GetSegmentation()
         for index in range(segments.GetNumberOfSegments()):
             identifier = segments.GetNthSegmentID(index)
-            if any(word in segments.GetSegment(identifier).GetName().lower() for word in LUNG_WORDS):
+            if LUNG_WORD in segments.GetSegment(identifier).GetName().lower():
                 display.SetSegmentOpacity3D(identifier, 0.15)
                 display.SetSegmentOpacity2DOutline(identifier, 0.4)
 

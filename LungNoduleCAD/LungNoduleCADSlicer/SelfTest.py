@@ -32,12 +32,12 @@ def checkResultsInScene(test, panel, folder: Path) -> None:
 
     segments = results.segmentation.GetSegmentation()
     names = [segments.GetNthSegment(index).GetName() for index in range(segments.GetNumberOfSegments())]
-    test.assertEqual(names, list(SEGMENTS))
+    test.assertEqual(names, list(SEGMENTS.values()))
     test.assertEqual(panel.ui.noduleTable.rowCount, 2)
     test.assertEqual(panel.ui.noduleTable.item(0, 0).text(), "N1")
     test.assertEqual([row.texts for row in rowsOf(findings)], [
-        ("N1", "right upper", "9.2", "408", "solid", "61%", "4A", "–"),
-        ("N2", "left upper", "5.0", "–", "ground-glass", "–", "2", "–"),
+        ("N1", "4A", "right upper", "9.2", "408", "solid", "61%", "–"),
+        ("N2", "2", "left upper", "5.0", "–", "ground-glass", "–", "–"),
     ])
     test.assertIn("4A", panel.ui.categoryLabel.text)
     test.assertIn("made up", panel.ui.flagsLabel.text)

@@ -67,7 +67,7 @@ class Characteriser:
         return self.encoder_bundle.inference["calibration"].get(head, {})
 
     def _type(self, answers: Answers) -> TypeEstimate:
-        probabilities = answers.probability("type", self._calibration("type")).mean(axis=0)
+        probabilities = answers.probability("nodule_type", self._calibration("nodule_type")).mean(axis=0)
         return TypeEstimate(TYPES[int(probabilities.argmax())],
                             {kind: round(float(p), 4) for kind, p in zip(TYPES, probabilities, strict=True)},
                             self.encoder_bundle.method())

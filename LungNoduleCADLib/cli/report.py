@@ -23,5 +23,5 @@ def run(args: argparse.Namespace) -> int:
 
     findings = rewrite_report(args.out, args.paper)
     category = findings.lung_rads.category if findings.lung_rads else "not assessed"
-    print(f"{args.out / 'report.pdf'}: Lung-RADS {category}, {counted(findings)} nodule(s) counted")  # noqa: T201
+    print(f"{args.out / 'report.pdf'}: Lung-RADS {category}, {counted(findings)} nodule(s) counted")
     return 0

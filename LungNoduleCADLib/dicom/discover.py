@@ -63,8 +63,7 @@ def choose_series(series: list[SeriesRef]) -> tuple[SeriesRef, str]:
                          got=_listed(kinds) or "no image", todo="choose a folder with a chest CT")  # fmt: skip
     usable = sorted((ref for ref in ct if ref.usable), key=_preference)
     if not usable:
-        raise InputError("no CT series can be analysed", got="; ".join(_refusal(ref) for ref in ct[:5]),
-                         todo="choose a folder with a complete thin axial chest CT")  # fmt: skip
+        raise _none_usable(ct)
     chosen = _with_identity_doubts(usable[0], usable)
     return chosen, _reason(chosen, usable, len(series))
 
@@ -198,7 +197,8 @@ def _series_ref(group: list[SliceHeader], everywhere: tuple[QualityFlag, ...]) -
     slices = in_order(group)
     geometry, flags, usable = None, [], True
     problems = check_slices(slices)
-    if not any(code == "no_geometry" or code.startswith(("differing", "bad")) for code, _ in problems):
+    no_grid = ("no_geometry", "differing", "bad_orientation", "duplicate_positions")
+    if not any(code.startswith(no_grid) for code, _ in problems):
         geometry = stack_geometry(slices)
     for flag, blocks in series_doubts(slices, geometry):
         flags.append(flag)
@@ -261,10 +261,19 @@ def _reason(chosen: SeriesRef, usable: list[SeriesRef], n_series: int) -> str:
     return f"Best of {len(usable)} usable CT series ({decided}): {facts}."
 
 
+def _none_usable(ct: list[SeriesRef]) -> InputError:
+    damaged = next((f" {flag.message}" for flag in ct[0].flags if flag.code == "unreadable_files"), "")
+    if len(ct) == 1:
+        return InputError(f"the only CT series, {_refusal(ct[0])}.{damaged}")
+    return InputError("none of the CT series can be analysed",
+                      got="; ".join(_refusal(ref) for ref in ct[:5]) + damaged.rstrip("."),
+                      todo="choose a folder with a complete thin axial chest CT")  # fmt: skip
+
+
 def _refusal(ref: SeriesRef) -> str:
     name = ref.description.description or f"series …{ref.description.series_uid[-8:]}"
     why = [flag.message.rstrip(".") for flag in ref.flags if flag.severity is Severity.SERIOUS]
-    return f"{name} ({ref.n_slices} slices): {why[0] if why else 'not usable'}"
+    return f"{name} ({ref.n_slices} slices), cannot be analysed: {why[0] if why else 'not usable'}"
 
 
 def _listed(kinds: Counter[str]) -> str:

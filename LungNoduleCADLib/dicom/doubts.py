@@ -40,7 +40,7 @@ def grid_doubts(geometry: Geometry, thickness_mm: float | None) -> list[Doubt]:
     doubts = []
     wider = max(spacing, thickness_mm or 0.0)
     if wider > UNUSABLE_MM:
-        doubts.append((_serious("thick_slices", f"Slices of {wider:.1f} mm are too thick: nodules hide in them."), True))
+        doubts.append((_serious("thick_slices", f"Slices of {wider:.1f} mm are too thick for nodules."), True))
     elif wider > THICK_MM + 0.01:
         severity = Severity.WARNING if wider > VERY_THICK_MM + 0.01 else Severity.INFO
         doubts.append((QualityFlag("thick_slices", severity, f"Slices are {wider:.1f} mm thick; small nodules can be "
@@ -69,7 +69,7 @@ def _wrong_kind(slices: Sequence[SliceHeader]) -> list[Doubt]:
     if kind & {"LOCALIZER", "SCOUT", "TOPOGRAM"}:
         return [(_serious("localizer", "A localizer (scout), not a volume."), True)]
     if any("MIP" in part or part == "PROJECTION IMAGE" for part in kind):
-        return [(_serious("projection", "A projection through several slices (MIP or MinIP), not the scan itself."), True)]
+        return [(_serious("projection", "A projection through slices (MIP or MinIP), not the scan itself."), True)]
     return []
 
 

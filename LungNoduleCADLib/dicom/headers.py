@@ -59,7 +59,7 @@ class SliceHeader:
         return self.path.name if self.frame is None else f"{self.path.name} frame {self.frame + 1}"
 
 
-class UnreadableFile(Exception):  # noqa: N818 - not an error for the user: the file is counted and skipped
+class UnreadableFile(Exception):
     """A file that claims to be DICOM and cannot be parsed."""
 
 
@@ -104,8 +104,15 @@ def read_dataset(path: Path, *, pixels: bool) -> Dataset:
 
 
 def slice_headers(path: Path, dataset: Dataset) -> tuple[SliceHeader, ...]:
-    """The slices of a file: one, or one per frame of an enhanced CT; none where it is not an image."""
+    """The slices of a file: one, or one per frame of an enhanced CT; none where it is not an image.
+
+    Raises
+    ------
+    UnreadableFile : it claims to be a CT image and is not whole.
+    """
     if number(dataset, "Rows") is None or number(dataset, "Columns") is None:
+        if text(dataset, "SOPClassUID") in CT_CLASSES:
+            raise UnreadableFile(f"{path.name}: a CT image whose header breaks off")
         return ()
     if text(dataset, "SOPClassUID") not in MULTI_FRAME_CT:
         return (_slice_header(path, dataset, None, [dataset]),)

@@ -1,4 +1,4 @@
-"""A series or an image file as a checked CtVolume: HU, k from feet to head, j from front to back, i from right to left."""
+"""A series or an image file as a checked CtVolume in HU: k from feet to head, j from front to back, i to the left."""
 
 from __future__ import annotations
 
@@ -20,7 +20,6 @@ from LungNoduleCADLib.dicom.headers import (
     UnreadableFile,
     is_dicom,
     number,
-    numbers,
     quiet_pydicom,
     read_dataset,
     slice_headers,

@@ -23,10 +23,11 @@ class NoduleType(StrEnum):
 
 
 class Origin(StrEnum):
-    """How a nodule came onto the list."""
+    """How a nodule came onto the list; COUNTERPART: looked for because the other scan of a comparison has one there."""
 
     DETECTOR = "detector"
     READER = "reader"
+    COUNTERPART = "counterpart"
 
 
 class Review(StrEnum):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from LungNoduleCADLib.domain.comparison import Change
 from LungNoduleCADLib.domain.findings import StudyFindings
 from LungNoduleCADLib.domain.lung_rads import LungRadsAssessment, LungRadsCategory
 from LungNoduleCADLib.domain.nodule import Nodule, Review
@@ -12,8 +13,9 @@ from LungNoduleCADLib.guidelines.lung_rads_2022 import READER, assess_exam, asse
 
 MANY_NEW_NODULES = 6
 NOT_ASSESSED = (
-    "This software did not assess benign calcification or fat (category 1), airway nodules, cysts, signs of inflammation "
-    "(category 0), or further suspicious features such as spiculation and lymphadenopathy (4X): the reader decides."
+    "This software did not assess benign calcification or fat (category 1), airway nodules, cysts, signs of "
+    "inflammation (category 0), or further suspicious features such as spiculation and "
+    "lymphadenopathy (4X): the reader decides."
 )
 
 
@@ -56,9 +58,12 @@ def _exam_notes(findings: StudyFindings) -> tuple[str, ...]:
         notes.append("No prior CT was compared: assessed as at baseline.")
     if unmeasured := [nodule.id for nodule in counted if nodule.lung_rads is None]:
         notes.append(f"Not measured and therefore without category: {', '.join(unmeasured)}.")
-    new = [nodule for nodule in counted if nodule.lung_rads and "-new-" in nodule.lung_rads.rule_id]
+    matches = findings.comparison.matches if findings.comparison else ()
+    new = {match.current_id for match in matches if match.change is Change.NEW} & {nodule.id for nodule in counted}
     if len(new) > MANY_NEW_NODULES:
-        notes.append(f"{len(new)} new nodules: more than {MANY_NEW_NODULES} suggest inflammation; category 0 may apply.")
+        notes.append(
+            f"{len(new)} new nodules: more than {MANY_NEW_NODULES} suggest inflammation; category 0 may apply."
+        )
     if serious := [flag.message for flag in findings.flags if flag.severity is Severity.SERIOUS]:
         notes.append(f"Part of the exam may not be evaluable (category 0 may apply): {' '.join(serious)}")
     if any(nodule.lung_rads and nodule.lung_rads.category is not LungRadsCategory.C1 for nodule in counted):

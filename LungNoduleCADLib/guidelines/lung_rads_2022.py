@@ -1,6 +1,6 @@
 """ACR Lung-RADS v2022: from the facts of a nodule to its category, the rule that applied and its reason.
 
-Source: American College of Radiology, Lung-RADS v2022 (November 2022); ambiguities of its wording are returned as notes.
+Source: American College of Radiology, Lung-RADS v2022 (November 2022); ambiguities of its wording become notes.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from LungNoduleCADLib.domain.comparison import Change, NoduleMatch
+from LungNoduleCADLib.domain.comparison import Change, Growth, NoduleMatch
 from LungNoduleCADLib.domain.lung_rads import LungRadsAssessment, LungRadsCategory
 from LungNoduleCADLib.domain.nodule import Nodule, NoduleType
 from LungNoduleCADLib.guidelines.lung_rads_table import (
@@ -51,8 +51,10 @@ class NoduleFacts:
 
     def __post_init__(self) -> None:
         sizes = (
-            self.mean_diameter_mm, self.solid_mean_diameter_mm,
-            self.prior_mean_diameter_mm, self.prior_solid_mean_diameter_mm,
+            self.mean_diameter_mm,
+            self.solid_mean_diameter_mm,
+            self.prior_mean_diameter_mm,
+            self.prior_solid_mean_diameter_mm,
         )
         if any(size is not None and not (math.isfinite(size) and size >= 0) for size in sizes):
             raise ValueError(f"expected diameters of 0 mm or more, got {sizes}")
@@ -66,14 +68,17 @@ def round_mm(size_mm: float) -> float:
 def assess_nodule(facts: NoduleFacts) -> LungRadsAssessment:
     """Category of one nodule.
 
-    Order: benign pattern (1), smooth juxtapleural (2), size row, step-down of a stable nodule, suspicious features (4X).
+    Order: benign pattern (1), smooth juxtapleural (2), size row, step-down of a stable one, suspicious features (4X).
     """
     if facts.benign_pattern:
         return _assessment(LungRadsCategory.C1, "benign-pattern-1", "benign calcification or fat", facts.notes)
     size_mm = round_mm(facts.mean_diameter_mm)
     # "< 10 mm" is the ACR's text; one summary reads "<= 10 mm".
-    if facts.juxtapleural_smooth and _type(facts) is NoduleType.SOLID and size_mm < JUXTAPLEURAL_BELOW_MM and (
-        facts.situation is not Situation.GROWING
+    if (
+        facts.juxtapleural_smooth
+        and _type(facts) is NoduleType.SOLID
+        and size_mm < JUXTAPLEURAL_BELOW_MM
+        and (facts.situation is not Situation.GROWING)
     ):
         note = "Juxtapleural nodules: below 10 mm, as the ACR's text says; one summary reads 10 mm or less."
         reason = f"smooth juxtapleural solid nodule < 10 mm ({size_mm:.1f} mm), {facts.situation}"
@@ -93,9 +98,12 @@ def find_rule(facts: NoduleFacts) -> SizeRule:
     total = round_mm(facts.mean_diameter_mm)
     solid = round_mm(facts.solid_mean_diameter_mm or 0.0)
     rows = (
-        row for row in SIZE_RULES
-        if row.type is _type(facts) and facts.situation in row.situations
-        and row.total.holds(total) and row.solid_part.holds(solid)
+        row
+        for row in SIZE_RULES
+        if row.type is _type(facts)
+        and facts.situation in row.situations
+        and row.total.holds(total)
+        and row.solid_part.holds(solid)
     )
     return next(rows)
 
@@ -115,12 +123,15 @@ def assess_exam(
     """
     modifier_s = bool(significant_other_finding)
     if not nodules:
-        exam = _assessment(LungRadsCategory.C1, "exam-no-nodule-1", "no lung nodule counts in this exam", notes)
+        exam = _assessment(LungRadsCategory.C1, "exam-no-nodule-1", "no lung nodule on the list", notes)
         return replace(exam, modifier_s=modifier_s)
     nodule_id, worst = max(nodules, key=lambda item: item[1].category.suspicion)
     return replace(
-        worst, reason=f"most suspicious nodule {nodule_id}: {worst.reason}", notes=(*worst.notes, *notes),
-        modifier_s=modifier_s, decided_by=nodule_id,
+        worst,
+        reason=f"most suspicious nodule {nodule_id}: {worst.reason}",
+        notes=(*worst.notes, *notes),
+        modifier_s=modifier_s,
+        decided_by=nodule_id,
     )
 
 
@@ -175,7 +186,7 @@ def _situation(nodule: Nodule, match: NoduleMatch | None, prior: Nodule | None) 
         return Situation.NEW, ()
     if match.prior_id is None or match.growth is None:
         return Situation.BASELINE, ("Whether the nodule was there before is uncertain: assessed as at baseline.",)
-    growing, notes = _growth(match)
+    growing, notes = _growth(match.change, match.growth)
     was, now = prior.type if prior else None, nodule.type
     if was and now and was.type is NoduleType.GROUND_GLASS and now.type is not NoduleType.GROUND_GLASS:
         growing = True
@@ -190,11 +201,8 @@ def _situation(nodule: Nodule, match: NoduleMatch | None, prior: Nodule | None) 
     return Situation.GROWING if growing else Situation.STABLE, tuple(notes)
 
 
-def _growth(match: NoduleMatch) -> tuple[bool, list[str]]:
+def _growth(change: Change, growth: Growth) -> tuple[bool, list[str]]:
     """Whether a matched nodule grew by Lung-RADS, with what the reader must know of it."""
-    growth = match.growth
-    if growth is None:
-        return False, []
     growing, slow = is_growth(growth.mean_diameter_change_mm, growth.interval_days)
     notes = []
     if slow:
@@ -202,7 +210,7 @@ def _growth(match: NoduleMatch) -> tuple[bool, list[str]]:
             f"The mean diameter grew by {growth.mean_diameter_change_mm:.1f} mm, but not by more than 1.5 mm in 12 "
             "months. A solid or part-solid nodule that grows slowly over several exams may be 4B: please decide."
         )
-    elif match.change is Change.GROWN and not growing:
+    elif change is Change.GROWN and not growing:
         notes.append(
             f"The volume changed by {growth.volume_change_percent:+.0f} %, but the mean diameter not by more than "
             "1.5 mm: not growth by Lung-RADS."
@@ -252,8 +260,11 @@ def _by_size(rule: SizeRule, facts: NoduleFacts) -> LungRadsAssessment:
             size += f", solid part {round_mm(facts.solid_mean_diameter_mm):.1f} mm"
     below = round_mm(facts.mean_diameter_mm) < JUXTAPLEURAL_BELOW_MM
     if (
-        facts.juxtapleural_smooth is None and _type(facts) is NoduleType.SOLID and below
-        and rule.category is not LungRadsCategory.C2 and facts.situation is not Situation.GROWING
+        facts.juxtapleural_smooth is None
+        and _type(facts) is NoduleType.SOLID
+        and below
+        and rule.category is not LungRadsCategory.C2
+        and facts.situation is not Situation.GROWING
     ):
         notes.append("Juxtapleural shape was not assessed: a smooth one below 10 mm would be category 2.")
     if rule.note:
@@ -282,10 +293,13 @@ def _crossed_threshold(by_size: LungRadsAssessment, facts: NoduleFacts) -> bool:
     if facts.prior_mean_diameter_mm is None:
         return by_size.category.suspicion > facts.prior_category.suspicion  # type: ignore[union-attr]
     solid_mm = facts.prior_solid_mean_diameter_mm
-    before = find_rule(replace(
-        facts, mean_diameter_mm=facts.prior_mean_diameter_mm,
-        solid_mean_diameter_mm=facts.solid_mean_diameter_mm if solid_mm is None else solid_mm,
-    ))
+    before = find_rule(
+        replace(
+            facts,
+            mean_diameter_mm=facts.prior_mean_diameter_mm,
+            solid_mean_diameter_mm=facts.solid_mean_diameter_mm if solid_mm is None else solid_mm,
+        )
+    )
     return by_size.category.suspicion > before.category.suspicion
 
 
@@ -296,18 +310,18 @@ def _step_down(prior: LungRadsCategory, facts: NoduleFacts) -> LungRadsAssessmen
             continue
         if months is None or months < step.at_least_months:
             had = "an unknown time" if months is None else f"{months:.1f} months"
-            note = f"Category {prior} steps down to {step.category} after {step.due_months} months without growth; this is {had}."
+            note = f"Category {prior} steps down to {step.category} after {step.due_months} months; this is {had}."
             return _assessment(prior, f"stable-{prior}", f"category {prior} before, not growing", (note,))
         reason = f"category {prior} before, stable or smaller after {months:.1f} months"
         note = "Stepping down does not apply to airway nodules, and goes one category at a time."
         return _assessment(step.category, step.id, reason, (note,))
-    notes = () if prior is LungRadsCategory.C2 else (
-        f"A category {prior} nodule steps down only when proven benign, not because it is stable.",
+    notes = (
+        ()
+        if prior is LungRadsCategory.C2
+        else (f"A category {prior} nodule steps down only when proven benign, not because it is stable.",)
     )
     return _assessment(prior, f"stable-{prior}", f"category {prior} before, not growing", notes)
 
 
-def _assessment(
-    category: LungRadsCategory, rule_id: str, reason: str, notes: tuple[str, ...]
-) -> LungRadsAssessment:
+def _assessment(category: LungRadsCategory, rule_id: str, reason: str, notes: tuple[str, ...]) -> LungRadsAssessment:
     return LungRadsAssessment(category, rule_id, reason, MANAGEMENT[category], ACR, notes)

@@ -60,21 +60,24 @@ class SizeRule:
     source: str = ACR
 
 
+_PET = "PET/CT may be considered if there is a solid nodule or solid part of 8 mm or more."
+_WORK_UP = (
+    f"Refer for further clinical evaluation: diagnostic chest CT with or without contrast, tissue sampling; {_PET}"
+)
+
 MANAGEMENT: dict[C, str] = {
     C.C0: "Obtain the prior CT, repeat the CT, or low-dose CT in 1 to 3 months, whichever the finding asks for.",
     C.C1: "Low-dose screening CT in 12 months.",
     C.C2: "Low-dose screening CT in 12 months.",
     C.C3: "Low-dose CT in 6 months.",
-    C.C4A: "Low-dose CT in 3 months; PET/CT may be considered if there is a solid nodule or solid part of 8 mm or more.",
-    C.C4B: "Refer for further clinical evaluation: diagnostic chest CT with or without contrast, tissue sampling; PET/CT "
-    "may be considered if there is a solid nodule or solid part of 8 mm or more.",
-    C.C4X: "Refer for further clinical evaluation: diagnostic chest CT with or without contrast, tissue sampling; PET/CT "
-    "may be considered if there is a solid nodule or solid part of 8 mm or more.",
+    C.C4A: f"Low-dose CT in 3 months; {_PET}",
+    C.C4B: _WORK_UP,
+    C.C4X: _WORK_UP,
 }
 
 GROWING_GGN_NOTE = (
-    "Lung-RADS v2022 does not list a growing ground-glass nodule of 30 mm or more; it is taken as category 3 like a new "
-    "one. A slowly growing one would be category 2: please decide."
+    "Lung-RADS v2022 does not list a growing ground-glass nodule of 30 mm or more; it is taken as category 3 like a "
+    "new one. A slowly growing one would be category 2: please decide."
 )
 NEW_PART_SOLID_NOTE = (
     "A new part-solid nodule below 6 mm also matches the 'new solid component' wording of 4A and 4B; the row for its "
@@ -105,29 +108,97 @@ SIZE_RULES: tuple[SizeRule, ...] = (
     SizeRule("solid-new-4B", _NEW, _SOLID, _from(8), ANY, C.C4B, "new solid nodule ≥ 8 mm"),
     SizeRule("solid-growing-4A", _GROWING, _SOLID, _below(8), ANY, C.C4A, "growing solid nodule < 8 mm"),
     SizeRule("solid-growing-4B", _GROWING, _SOLID, _from(8), ANY, C.C4B, "growing solid nodule ≥ 8 mm"),
-    SizeRule("part-solid-baseline-2", _KNOWN, _PART, _below(6), ANY, C.C2, "part-solid nodule < 6 mm in total at baseline"),
-    SizeRule("part-solid-baseline-3", _KNOWN, _PART, _from(6), _below(6), C.C3,
-             "part-solid nodule ≥ 6 mm in total with a solid part < 6 mm at baseline"),
-    SizeRule("part-solid-baseline-4A", _KNOWN, _PART, _from(6), _from(6, 8), C.C4A,
-             "part-solid nodule ≥ 6 mm in total with a solid part ≥ 6 to < 8 mm at baseline"),
-    SizeRule("part-solid-baseline-4B", _KNOWN, _PART, _from(6), _from(8), C.C4B,
-             "part-solid nodule with a solid part ≥ 8 mm"),
-    SizeRule("part-solid-new-3", _NEW, _PART, _below(6), ANY, C.C3, "new part-solid nodule < 6 mm in total",
-             NEW_PART_SOLID_NOTE),
+    SizeRule(
+        "part-solid-baseline-2", _KNOWN, _PART, _below(6), ANY, C.C2, "part-solid nodule < 6 mm in total at baseline"
+    ),
+    SizeRule(
+        "part-solid-baseline-3",
+        _KNOWN,
+        _PART,
+        _from(6),
+        _below(6),
+        C.C3,
+        "part-solid nodule ≥ 6 mm in total with a solid part < 6 mm at baseline",
+    ),
+    SizeRule(
+        "part-solid-baseline-4A",
+        _KNOWN,
+        _PART,
+        _from(6),
+        _from(6, 8),
+        C.C4A,
+        "part-solid nodule ≥ 6 mm in total with a solid part ≥ 6 to < 8 mm at baseline",
+    ),
+    SizeRule(
+        "part-solid-baseline-4B", _KNOWN, _PART, _from(6), _from(8), C.C4B, "part-solid nodule with a solid part ≥ 8 mm"
+    ),
+    SizeRule(
+        "part-solid-new-3",
+        _NEW,
+        _PART,
+        _below(6),
+        ANY,
+        C.C3,
+        "new part-solid nodule < 6 mm in total",
+        NEW_PART_SOLID_NOTE,
+    ),
     SizeRule("part-solid-new-4A", _NEW, _PART, _from(6), _below(4), C.C4A, "new part-solid nodule, solid part < 4 mm"),
     SizeRule("part-solid-new-4B", _NEW, _PART, _from(6), _from(4), C.C4B, "new part-solid nodule, solid part ≥ 4 mm"),
-    SizeRule("part-solid-growing-4A", _GROWING, _PART, ANY, _below(4), C.C4A,
-             "part-solid nodule, new or growing solid part < 4 mm"),
-    SizeRule("part-solid-growing-4B", _GROWING, _PART, ANY, _from(4), C.C4B,
-             "part-solid nodule, new or growing solid part ≥ 4 mm"),
-    SizeRule("ground-glass-baseline-2", (Situation.BASELINE, Situation.NEW, Situation.GROWING), _GGN, _below(30), ANY, C.C2,
-             "ground-glass nodule < 30 mm at baseline, new or growing"),
-    SizeRule("ground-glass-baseline-3", (Situation.BASELINE, Situation.NEW), _GGN, _from(30), ANY, C.C3,
-             "ground-glass nodule ≥ 30 mm at baseline or new"),
-    SizeRule("ground-glass-growing-3", _GROWING, _GGN, _from(30), ANY, C.C3, "growing ground-glass nodule ≥ 30 mm",
-             GROWING_GGN_NOTE),
-    SizeRule("ground-glass-stable-2", (Situation.STABLE,), _GGN, ANY, ANY, C.C2,
-             "ground-glass nodule < 30 mm, or ≥ 30 mm and stable or slowly growing"),
+    SizeRule(
+        "part-solid-growing-4A",
+        _GROWING,
+        _PART,
+        ANY,
+        _below(4),
+        C.C4A,
+        "part-solid nodule, new or growing solid part < 4 mm",
+    ),
+    SizeRule(
+        "part-solid-growing-4B",
+        _GROWING,
+        _PART,
+        ANY,
+        _from(4),
+        C.C4B,
+        "part-solid nodule, new or growing solid part ≥ 4 mm",
+    ),
+    SizeRule(
+        "ground-glass-baseline-2",
+        (Situation.BASELINE, Situation.NEW, Situation.GROWING),
+        _GGN,
+        _below(30),
+        ANY,
+        C.C2,
+        "ground-glass nodule < 30 mm at baseline, new or growing",
+    ),
+    SizeRule(
+        "ground-glass-baseline-3",
+        (Situation.BASELINE, Situation.NEW),
+        _GGN,
+        _from(30),
+        ANY,
+        C.C3,
+        "ground-glass nodule ≥ 30 mm at baseline or new",
+    ),
+    SizeRule(
+        "ground-glass-growing-3",
+        _GROWING,
+        _GGN,
+        _from(30),
+        ANY,
+        C.C3,
+        "growing ground-glass nodule ≥ 30 mm",
+        GROWING_GGN_NOTE,
+    ),
+    SizeRule(
+        "ground-glass-stable-2",
+        (Situation.STABLE,),
+        _GGN,
+        ANY,
+        ANY,
+        C.C2,
+        "ground-glass nodule < 30 mm, or ≥ 30 mm and stable or slowly growing",
+    ),
 )
 
 

@@ -6,6 +6,8 @@ import numpy as np
 import SimpleITK as sitk
 from scipy import ndimage
 
+from LungNoduleCADLib.lungs.cleanup import dilate, largest, opened
+
 AREA_MM2 = (50.0, 900.0)  # axial section of a trachea, with room for saber-sheath and dilated ones
 MIN_LENGTH_MM = 24.0
 MAX_AIRWAYS_ML = 90.0
@@ -21,8 +23,10 @@ def find_airways(hu: np.ndarray, air: np.ndarray, grid_mm: float) -> np.ndarray:
     hu : HU on a cubic grid of ``grid_mm``, k from feet to head.
     air : bool, air that the body encloses.
     """
-    tube = _longest_tube(air, grid_mm)
-    if tube is None:
+    # Where lung lies against the trachea's thin wall, only a lower threshold tells their sections apart.
+    tubes = [_longest_tube(air & (hu < threshold), grid_mm) for threshold in (0, -700, -850)]
+    tube = max(tubes, key=len)
+    if len(tube) * grid_mm < MIN_LENGTH_MM:
         return np.zeros_like(air)
     seeds = [tuple(int(v) for v in point[::-1]) for point in tube]
     image = sitk.GetImageFromArray(np.where(air, hu, 0).astype(np.int16))
@@ -36,16 +40,25 @@ def find_airways(hu: np.ndarray, air: np.ndarray, grid_mm: float) -> np.ndarray:
     return airways
 
 
-def _longest_tube(air: np.ndarray, grid_mm: float) -> list[np.ndarray] | None:
-    """Middle of each section of the longest vertical tube of near-constant, trachea-sized section."""
+def central_airways(airways: np.ndarray, grid_mm: float) -> np.ndarray:
+    """Trachea and main bronchi with their wall: the part of the airways that is no lung."""
+    return dilate(largest(opened(airways, 2.5, grid_mm)), 2.5, grid_mm)
+
+
+def _longest_tube(air: np.ndarray, grid_mm: float) -> list[np.ndarray]:
+    """Middle of each section of the longest vertical tube of near-constant, trachea-sized section.
+
+    It begins above the middle of all air (bowel gas and main bronchi do not).
+    """
     parts, n = ndimage.label(air, structure=IN_SLICE)
     if n == 0:
-        return None
+        return []
     sizes = np.bincount(parts.ravel(), minlength=n + 1)
     low, high = (a / grid_mm**2 for a in AREA_MM2)
     fits = (sizes >= low) & (sizes <= high)
     fits[0] = False
     boxes = ndimage.find_objects(parts)
+    middle_k = np.average(np.arange(air.shape[0]), weights=air.sum(axis=(1, 2)))
     above: dict[int, list[int]] = {}  # tube that ends (downwards) in this section: its sections from the top
     longest: list[int] = []
     for label in sorted(np.flatnonzero(fits), key=lambda section: -boxes[section - 1][0].start):
@@ -56,9 +69,8 @@ def _longest_tube(air: np.ndarray, grid_mm: float) -> list[np.ndarray] | None:
             candidates = [c for c in np.unique(over) if c in above and 0.5 < sizes[label] / sizes[c] < 2.0]
             tube = max((above[c] for c in candidates), key=len, default=[])
         above[label] = [*tube, int(label)]
-        longest = max(longest, above[label], key=len)
-    if len(longest) * grid_mm < MIN_LENGTH_MM:
-        return None
+        if boxes[above[label][0] - 1][0].start > middle_k:
+            longest = max(longest, above[label], key=len)
     return [_deepest(parts, boxes[label - 1], label) for label in longest]
 
 

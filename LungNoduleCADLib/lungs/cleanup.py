@@ -9,6 +9,7 @@ from scipy import ndimage
 from LungNoduleCADLib.domain.masks import Lung
 
 CLOSING_MM = 13.0
+MASS_MM = 80.0
 
 
 def _distance_to(mask: np.ndarray, grid_mm: float) -> np.ndarray:
@@ -60,6 +61,16 @@ def closed(mask: np.ndarray, radius_mm: float, grid_mm: float) -> np.ndarray:
     return result
 
 
+def largest(mask: np.ndarray) -> np.ndarray:
+    """The largest connected piece of a mask."""
+    parts, n = ndimage.label(mask)
+    if n < 2:
+        return mask
+    sizes = np.bincount(parts.ravel())
+    sizes[0] = 0
+    return parts == sizes.argmax()
+
+
 def part_right_from_left(air: np.ndarray, body: np.ndarray, airways: np.ndarray, grid_mm: float) -> np.ndarray:
     """Label lung air 1 (right) and 2 (left), also where both touch in front of or behind the heart.
 
@@ -77,7 +88,7 @@ def part_right_from_left(air: np.ndarray, body: np.ndarray, airways: np.ndarray,
     for radius_mm in (0.0, 2.0, 4.0, 6.0, 8.0, 11.0, 14.0):
         seeds = _seeds(ndimage.label(depth_mm > radius_mm)[0], middle)
         if seeds is not None:
-            labels[box] = _grown(air_box, depth_mm, seeds)
+            labels[box] = _grown(air_box, depth_mm, seeds, middle)
             return labels
     if airways.any():
         middle = float(np.mean(np.nonzero(airways)[2])) - box[2].start
@@ -97,33 +108,72 @@ def _seeds(parts: np.ndarray, middle: float) -> np.ndarray | None:
     """uint8 seeds of right and left from pieces of lung; None while a large piece lies on both sides."""
     sizes = np.bincount(parts.ravel()).astype(float)
     sizes[0] = 0
-    right = np.bincount(parts[:, :, : int(round(middle))].ravel(), minlength=len(sizes)).astype(float)
+    right = np.bincount(parts[:, :, : round(middle)].ravel(), minlength=len(sizes)).astype(float)
     large = np.flatnonzero(sizes > 0.05 * sizes.sum())
     share_right = right[large] / np.maximum(sizes[large], 1)
     if len(large) < 2 or share_right.max() < 0.6 or share_right.min() > 0.4:
         return None
-    if np.any((share_right > 0.25) & (share_right < 0.75)):
+    if np.any((share_right > 0.35) & (share_right < 0.65)):
         return None
     lookup = np.zeros(len(sizes), np.uint8)
     lookup[large] = np.where(share_right > 0.5, Lung.RIGHT, Lung.LEFT)
     return lookup[parts]
 
 
-def _grown(air: np.ndarray, depth_mm: np.ndarray, seeds: np.ndarray) -> np.ndarray:
-    """Seeds grown over all air; they meet where the air is narrowest (watershed of the depth)."""
+def _grown(air: np.ndarray, depth_mm: np.ndarray, seeds: np.ndarray, middle: float) -> np.ndarray:
+    """Seeds grown over all air, meeting where it is narrowest (watershed); pieces without a seed go by their side."""
+    parts, n = ndimage.label(air)
+    seeded = np.unique(parts[seeds > 0])
+    for part in np.setdiff1d(np.arange(1, n + 1), seeded):
+        piece = parts == part
+        seeds[piece] = Lung.RIGHT if np.nonzero(piece)[2].mean() < middle else Lung.LEFT
     hills = sitk.GetImageFromArray(-depth_mm)
     basins = sitk.MorphologicalWatershedFromMarkers(hills, sitk.GetImageFromArray(seeds), markWatershedLine=False)
     return np.where(air, sitk.GetArrayViewFromImage(basins), 0).astype(np.uint8)
 
 
 def close_over_pleura(labels: np.ndarray, grid_mm: float) -> np.ndarray:
-    """Each lung with its vessels, and nodules that sit on pleura or hilum (ball of 13 mm rolled along the outside)."""
+    """Each lung with its vessels and with what sits on its pleura or hilum.
+
+    A ball of 13 mm rolled along the outside closes over nodules; masses on the chest wall that are larger are taken by
+    ``_costal_masses``. Neither reaches into ribs or heart, whose bulges are rounder than that or have no lung beyond.
+    """
     result = labels.copy()
     for lung in Lung:
         mask = labels == lung
         if mask.any():
+            mask |= _costal_masses(mask, lung, grid_mm)
             result[closed(mask, CLOSING_MM, grid_mm) & (result == 0)] = lung
     return result
+
+
+def _costal_masses(mask: np.ndarray, lung: Lung, grid_mm: float) -> np.ndarray:
+    """Tissue on the chest wall with the same lung above, below and on both sides, at most 80 mm across.
+
+    Heart and diaphragm have no lung below them, the hilum has lung between itself and the chest wall.
+    """
+    box = _box(mask, 0)
+    here = mask[box]
+    towards_wall = here if lung is Lung.LEFT else here[:, :, ::-1]  # wall at the end of the row
+    beside_wall = ~np.logical_or.accumulate(towards_wall[:, :, ::-1], axis=2)[:, :, ::-1]
+    if lung is Lung.RIGHT:
+        beside_wall = beside_wall[:, :, ::-1]
+    on_back_wall = ~np.logical_or.accumulate(here[:, ::-1], axis=1)[:, ::-1]
+    reach = int(MASS_MM / grid_mm)
+    gaps = _between(here, 0, reach) & (
+        (_between(here, 1, reach) & beside_wall) | (_between(here, 2, reach) & on_back_wall)
+    )
+    result = np.zeros_like(mask)
+    result[box] = opened(gaps, 3.0, grid_mm)
+    return result
+
+
+def _between(mask: np.ndarray, axis: int, reach: int) -> np.ndarray:
+    """Voxels outside a mask with the mask on both sides along an axis, the gap at most ``reach`` voxels."""
+    places = np.arange(mask.shape[axis], dtype=np.int16).reshape([-1 if a == axis else 1 for a in range(3)])
+    before = np.maximum.accumulate(np.where(mask, places, np.int16(-9999)), axis=axis)
+    after = np.flip(np.minimum.accumulate(np.flip(np.where(mask, places, np.int16(9999)), axis), axis=axis), axis)
+    return ~mask & (after - before - 1 <= reach)
 
 
 def _box(mask: np.ndarray, margin: int) -> tuple[slice, ...]:

@@ -23,7 +23,7 @@ DESCRIPTORS = ("subtlety", "sphericity", "margin", "lobulation", "spiculation")
 
 HEADS: tuple[Head, ...] = (
     Head("nodule", "logit", 1),
-    Head("type", "classes", 3, ("solid", "part-solid", "ground-glass")),
+    Head("nodule_type", "classes", 3, ("solid", "part-solid", "ground-glass")),
     Head("malignancy", "logit", 1),
     Head("malignancy_rating", "rating", 1),
     Head("calcified", "logit", 1),

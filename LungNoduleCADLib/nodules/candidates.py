@@ -16,6 +16,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import SimpleITK as sitk
 from scipy import ndimage
 
 from LungNoduleCADLib.domain.ct import CtVolume
@@ -27,21 +28,36 @@ from LungNoduleCADLib.imaging.sitk_bridge import resample
 LUNG_HU = -850.0
 MAX_CANDIDATES = 250
 MARGIN_MM = 6.0
+# Cavities are filled on the coarse grids: quick there, and large nodules are the ones that cavitate.
+FILL_FROM_MM = 2.0
+# Large nodules are seldom even blobs, and there are few places to confuse with them: let more of those through.
+LARGE_FROM_MM = 4.0
+LARGE_WEIGHT = 1.25
 
 
 @dataclass(frozen=True)
 class _Look:
-    """Which densities make full contrast with lung, the filter widths per grid spacing, and the weight of the peaks."""
+    """Which HU have full contrast with lung, filter widths per grid spacing, weight of the peaks against other looks'.
+
+    Contrast fades out again over ``fade_hu``: so vessels, all dense, do not drown ground glass.
+    """
 
     full_hu: float
     sigmas_mm: dict[float, tuple[float, ...]]
-    weight: float
+    weight: float = 1.0
     fade_hu: tuple[float, float] | None = None
+
+    def contrast(self, hu: np.ndarray) -> np.ndarray:
+        """0 (lung, or not looked for) to 1."""
+        rise = np.clip((hu - LUNG_HU) / (self.full_hu - LUNG_HU), 0.0, 1.0)
+        if self.fade_hu is None:
+            return rise
+        return rise * np.clip((self.fade_hu[1] - hu) / (self.fade_hu[1] - self.fade_hu[0]), 0.0, 1.0)
 
 
 # A ball of diameter d answers most at sigma = d / (2 sqrt 3). The coarse grids make the wide filters cheap.
-SOLID = _Look(0.0, {1.25: (1.25, 1.7, 2.3), 2.5: (3.2, 4.4), 4.0: (6.0, 8.0, 10.5)}, 1.0)
-GROUND_GLASS = _Look(-550.0, {1.25: (2.3,), 2.5: (3.2, 4.4), 4.0: (6.0, 8.0, 10.5)}, 0.6)
+SOLID = _Look(0.0, {1.25: (1.25, 1.7, 2.3), 2.5: (3.2, 4.4), 4.0: (6.0, 8.0, 10.5, 14.0)})
+GROUND_GLASS = _Look(-650.0, {1.25: (2.3,), 2.5: (3.2, 4.4), 4.0: (6.0, 8.0, 10.5)}, 0.9, (-450.0, -250.0))
 
 
 @dataclass(frozen=True)
@@ -60,16 +76,16 @@ def find_candidates(
     if not lungs.labels.any():
         return []
     found: list[_Peaks] = []
-    for look in (SOLID, GROUND_GLASS):
-        for spacing_mm, sigmas_mm in look.sigmas_mm.items():
-            grid = _lung_grid(lungs, spacing_mm)
-            inside = resample((lungs.labels > 0).astype(np.float32), lungs.geometry, grid) > 0.5
-            hu = _on_grid(ct, grid)
-            contrast = np.clip((hu - LUNG_HU) / (look.full_hu - LUNG_HU), 0.0, 1.0)
-            contrast[~inside] = 0.0
-            if look.fade_hu is not None:
-                contrast *= np.clip((look.fade_hu[1] - hu) / (look.fade_hu[1] - look.fade_hu[0]), 0.0, 1.0)
-            found += [_peaks(contrast, inside, grid, sigma, look.weight) for sigma in sigmas_mm]
+    for spacing_mm in sorted({*SOLID.sigmas_mm, *GROUND_GLASS.sigmas_mm}):
+        grid = _lung_grid(lungs, spacing_mm)
+        inside = resample((lungs.labels > 0).astype(np.float32), lungs.geometry, grid) > 0.5
+        hu = _on_grid(ct, grid)
+        for look in (SOLID, GROUND_GLASS):
+            contrast = np.where(inside, look.contrast(hu), np.float32(0.0))
+            if look is SOLID and spacing_mm >= FILL_FROM_MM:
+                contrast = _without_holes(contrast)
+            weight = look.weight * (LARGE_WEIGHT if spacing_mm >= LARGE_FROM_MM else 1.0)
+            found += [_peaks(contrast, inside, grid, sigma, weight) for sigma in look.sigmas_mm.get(spacing_mm, ())]
     return _strongest(found, max_candidates)
 
 
@@ -84,12 +100,18 @@ def _lung_grid(lungs: LungMask, spacing_mm: float) -> Geometry:
 
 def _on_grid(ct: CtVolume, grid: Geometry) -> np.ndarray:
     """HU (float32) on the grid; smoothed first in native voxels where these are finer, so that noise does not alias."""
-    sigma = [max(0.0, 0.4 * (g / s - 1.0)) for g, s in zip(grid.spacing_kji_mm, ct.geometry.spacing_kji_mm, strict=True)]
+    ratios = np.divide(grid.spacing_kji_mm, ct.geometry.spacing_kji_mm)
+    sigma = np.maximum(0.0, 0.4 * (ratios - 1.0))
     hu = ct.hu.astype(np.float32)
     for axis, width in enumerate(sigma):
         if width > 0:
             ndimage.gaussian_filter1d(hu, width, axis=axis, output=hu, truncate=2.5)
     return resample(hu, ct.geometry, grid, outside=LUNG_HU)
+
+
+def _without_holes(contrast: np.ndarray) -> np.ndarray:
+    """Contrast with closed dark places filled to their rim: a cavitating nodule becomes a ball."""
+    return sitk.GetArrayFromImage(sitk.GrayscaleFillhole(sitk.GetImageFromArray(contrast)))
 
 
 def _peaks(contrast: np.ndarray, inside: np.ndarray, grid: Geometry, sigma_mm: float, weight: float) -> _Peaks:

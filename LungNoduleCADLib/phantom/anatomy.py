@@ -71,12 +71,12 @@ def tissue_hu(x: Array, y: Array, z: Array) -> tuple[Array, Array]:
     """HU at points and the lung distance there; no trees, no nodules, no noise."""
     cage = pleural_cage(x, y, z)
     hu = np.full(np.broadcast_shapes(x.shape, y.shape, z.shape), AIR_HU, np.float32)
-    skin = _ellipse_super(x, y - 3.0, 150.0 + 3.0 * np.cos(z / 45.0), 107.0)
+    skin = _ellipse_super(x, y - 3.0, 147.0 + 3.0 * np.cos(z / 45.0), 107.0)
     _put(hu, SKIN_HU, skin)
     _put(hu, FAT_HU, skin + 2.2)
     _put(hu, MUSCLE_HU, _muscle(x, y, z, cage, skin))
     _put(hu, -90.0, np.maximum(cage, -6.0 - cage))
-    _put_bones(hu, x, y, z, cage)
+    _put_bones(hu, x, y, z, cage, skin)
     lungs = lung_distance(x, y, z)
     _put_inside_chest(hu, x, y, z, cage)
     _put(hu, MUSCLE_HU, np.maximum(lungs - 1.6, cage - 1.0))
@@ -98,7 +98,7 @@ def _muscle(x: Array, y: Array, z: Array, cage: Array, skin: Array) -> Array:
     return np.maximum(np.minimum(wall, groups), skin + 5.0)
 
 
-def _put_bones(hu: Array, x: Array, y: Array, z: Array, cage: Array) -> None:
+def _put_bones(hu: Array, x: Array, y: Array, z: Array, cage: Array, skin: Array) -> None:
     _put_ribs(hu, x, y, z, cage)
     disc = np.abs((z + 200.0) % 26.0 - 13.0) > 10.5
     body = _ellipse(x, y - 66.0, 18.0, 15.0)
@@ -114,7 +114,7 @@ def _put_bones(hu: Array, x: Array, y: Array, z: Array, cage: Array) -> None:
     # scapulae: thin plates behind the upper ribs
     across, through = 0.8 * (np.abs(x) - 88.0) + 0.6 * (y - 76.0), -0.6 * (np.abs(x) - 88.0) + 0.8 * (y - 76.0)
     blade = _ellipsoid(across, through + 0.004 * across**2, z - 66.0, (27.0, 3.4, 50.0))
-    _put(hu, 520.0, blade)
+    _put(hu, 520.0, np.maximum(blade, skin + 11.0))
 
 
 def _put_ribs(hu: Array, x: Array, y: Array, z: Array, cage: Array) -> None:

@@ -31,7 +31,7 @@ from LungNoduleCADLib.phantom.nodules import (
     place,
     share_of_voxels,
 )
-from LungNoduleCADLib.phantom.trees import Trees, draw_airways, draw_vessels, grow_trees
+from LungNoduleCADLib.phantom.trees import Segment, Trees, draw_airways, draw_vessels, grow_trees
 
 _BLUR_MM = 0.6
 _NOISE_HU = 20.0
@@ -63,7 +63,7 @@ def make_phantom(
     nodules: Sequence[NodulePlan] = DEFAULT_NODULES,
     baseline_date: date = date(2024, 1, 15),
     interval_days: int = 270,
-    shape_kji: tuple[int, int, int] = (176, 344, 344),
+    shape_kji: tuple[int, int, int] = (176, 352, 352),
     spacing_kji_mm: tuple[float, float, float] = (1.25, 0.9, 0.9),
 ) -> Phantom:
     """Build the phantom of a seed at one of its two time points (the same person, trees and nodules in both).
@@ -78,12 +78,11 @@ def make_phantom(
     trees = grow_trees(rng, [(n.centre, n.shape.reach_mm * max(1.0, n.plan.growth_factor) ** (1 / 3) + 2.0)
                              for n in placed])  # fmt: skip
     geometry = _grid(shape_kji, spacing_kji_mm)
-    move = to_follow_up if follow_up else np.asarray
     hu = _anatomy(geometry, follow_up)
     lung_texture = _texture(np.random.default_rng([seed, 1]), shape_kji, spacing_kji_mm)
     hu += lung_texture * (hu < -700)
     truth = [_put_nodule(hu, geometry, n, follow_up, interval_days, ground_glass=True) for n in placed]
-    _draw_trees(hu, geometry, trees, move)
+    _draw_trees(hu, geometry, trees, follow_up)
     truth += [_put_nodule(hu, geometry, n, follow_up, interval_days, ground_glass=False) for n in placed]
     _scan(hu, spacing_kji_mm, np.random.default_rng([seed, 2 + follow_up]))
     series = _description(seed, follow_up, baseline_date + timedelta(days=interval_days if follow_up else 0),
@@ -129,17 +128,22 @@ def _texture(rng: np.random.Generator, shape: tuple[int, ...], spacing_mm: tuple
     return 18.0 / fine.std() * fine + 12.0 * slow
 
 
-def _draw_trees(hu: np.ndarray, geometry: Geometry, trees: Trees, move: object) -> None:
-    moved = Trees(*(tuple(replace(s, start=move(s.start), end=move(s.end)) for s in tree)  # type: ignore[operator]
-                    for tree in (trees.vessels, trees.bronchi)))  # fmt: skip
-    draw_vessels(hu, moved, geometry.to_kji, geometry.spacing_kji_mm, BLOOD_HU)
-    draw_airways(hu, moved, geometry.to_kji, geometry.spacing_kji_mm)
+def _draw_trees(hu: np.ndarray, geometry: Geometry, trees: Trees, follow_up: bool) -> None:
+    moved = Trees(*(_moved(tree) for tree in (trees.vessels, trees.bronchi))) if follow_up else trees
+    draw_vessels(hu, moved, geometry, BLOOD_HU)
+    draw_airways(hu, moved, geometry)
+
+
+def _moved(tree: tuple[Segment, ...]) -> tuple[Segment, ...]:
+    starts = to_follow_up(np.array([segment.start for segment in tree]))
+    ends = to_follow_up(np.array([segment.end for segment in tree]))
+    return tuple(replace(s, start=a, end=b) for s, a, b in zip(tree, starts, ends, strict=True))
 
 
 def _put_nodule(
     hu: np.ndarray, geometry: Geometry, nodule: _Nodule, follow_up: bool, interval_days: int, *, ground_glass: bool
 ) -> PhantomNodule | None:
-    """Blend a nodule in if it is there at this time and (not) ground glass: vessels run through that, not over solid."""
+    """Blend a nodule in if it is there now and (not) ground glass; vessels run through that, not over solid."""
     plan = nodule.plan
     absent = plan.change is (Change.GONE if follow_up else Change.NEW)
     if absent or (plan.type is NoduleType.SOLID) is ground_glass:
@@ -205,5 +209,4 @@ def _description(seed: int, follow_up: bool, day: date, thickness_mm: float) -> 
         kernel="SYNTHETIC",
         manufacturer="LungNoduleCAD",
         kvp=120.0,
-        contrast=False,
     )

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from LungNoduleCADLib.domain.geometry import Geometry
 from LungNoduleCADLib.phantom.anatomy import AIR_HU, lung_distance
 
 _MURRAY = 2.8
@@ -40,34 +41,34 @@ def grow_trees(rng: np.random.Generator, keep_free: list[tuple[np.ndarray, float
     vessels: list[Segment] = []
     bronchi = list(_central_airways())
     for side in (-1.0, 1.0):
-        artery_targets = _targets(rng, side, 1000, 7.0)
-        vein_targets = _targets(rng, side, 900, 7.0)
-        bronchus_targets = artery_targets[:70]
+        artery_targets = _targets(rng, side, 1500, 5.5)
+        vein_targets = _targets(rng, side, 1200, 5.5)
+        bronchus_targets = artery_targets[:80]
         artery = np.array([side * 36.0, 9.0, -4.0])
         vein = np.array([side * 30.0, 10.0, -24.0])
         vessels += _grow(rng, artery, artery_targets, 6.2, keep_free)
         vessels += _grow(rng, vein, vein_targets, 5.6, keep_free)
-        bronchi += _grow(rng, _bronchus_end(side), bronchus_targets, 5.0, keep_free)
+        bronchi += _grow(rng, _bronchus_end(side), bronchus_targets, 4.6, keep_free)
     return Trees(tuple(vessels), tuple(s for s in bronchi if _is_drawn_airway(s)))
 
 
-def draw_vessels(hu: np.ndarray, trees: Trees, to_kji: object, spacing_kji_mm: tuple[float, ...], value: float) -> None:
+def draw_vessels(hu: np.ndarray, trees: Trees, geometry: Geometry, value: float) -> None:
     """Put vessels into HU (in place); where something denser is already there, it stays."""
     for segment in trees.vessels:
-        box, occupancy = _tube(hu.shape, segment, to_kji, spacing_kji_mm)
+        box, occupancy = _tube(geometry, segment)
         part = hu[box]
         np.maximum(part, part + occupancy * (value - part), out=part)
 
 
-def draw_airways(hu: np.ndarray, trees: Trees, to_kji: object, spacing_kji_mm: tuple[float, ...]) -> None:
+def draw_airways(hu: np.ndarray, trees: Trees, geometry: Geometry) -> None:
     """Put walls, then air, into HU (in place)."""
     for segment in trees.bronchi:
-        wall_mm = 0.7 + 0.12 * segment.start_radius_mm
-        box, occupancy = _tube(hu.shape, segment, to_kji, spacing_kji_mm, wall_mm)
+        wall_mm = 0.35 + 0.12 * segment.start_radius_mm
+        box, occupancy = _tube(geometry, segment, wall_mm)
         part = hu[box]
         np.maximum(part, part + occupancy * (20.0 - part), out=part)
     for segment in trees.bronchi:
-        box, occupancy = _tube(hu.shape, segment, to_kji, spacing_kji_mm)
+        box, occupancy = _tube(geometry, segment)
         part = hu[box]
         part += occupancy * (AIR_HU - part)
 
@@ -85,8 +86,8 @@ def _bronchus_end(side: float) -> np.ndarray:
 def _is_drawn_airway(segment: Segment) -> bool:
     """Central airways, and inside the lungs those wide enough to be seen."""
     middle = (segment.start + segment.end) / 2
-    central = segment.start_radius_mm > 4.2
-    return central or (segment.end_radius_mm > 0.9 and _depth(middle[None])[0] > 2.0)
+    central = segment.start_radius_mm > 4.0
+    return central or (segment.end_radius_mm > 1.25 and _depth(middle[None])[0] > 2.0)
 
 
 def _targets(rng: np.random.Generator, side: float, count: int, margin_mm: float) -> np.ndarray:
@@ -107,6 +108,8 @@ def _grow(
     keep_free: list[tuple[np.ndarray, float]],
 ) -> list[Segment]:  # fmt: skip
     segments: list[Segment] = []
+    centres = np.array([centre for centre, _ in keep_free]).reshape(-1, 3)
+    free_mm = np.array([radius for _, radius in keep_free])
     heading = targets.mean(axis=0) - root
     waiting = [(root, heading / np.linalg.norm(heading), targets, radius_mm)]
     while waiting:
@@ -116,7 +119,7 @@ def _grow(
         end = start + (1.0 if last else _STEP) * way
         end_radius = radius_mm * (len(cloud) / len(targets)) ** (1 / _MURRAY) * (0.6 if last else 0.95)
         branch = _bent(rng, start, end, came, start_radius, min(end_radius, start_radius))
-        if any(_enters(piece, centre, free) for piece in branch for centre, free in keep_free):
+        if any(_enters(piece, centres, free_mm) for piece in branch):
             continue
         segments += branch
         if last:
@@ -134,7 +137,7 @@ def _bent(
 ) -> list[Segment]:
     """Two or three pieces that leave in the direction of the parent and wander a little."""
     length = float(np.linalg.norm(end - start))
-    count = 1 if length < 4.0 else 3
+    count = 1 if length < 6.0 else 3
     control = (start + end) / 2 + came * 0.12 * length + rng.normal(0.0, 0.05 * length, 3)
     t = np.linspace(0.0, 1.0, count + 1)[:, None]
     points = (1 - t) ** 2 * start + 2 * t * (1 - t) * control + t**2 * end
@@ -152,18 +155,22 @@ def _halves(cloud: np.ndarray, branching: np.ndarray, towards: np.ndarray) -> li
     return [half for half in (cloud[side > 0], cloud[side <= 0]) if len(half)]
 
 
-def _enters(segment: Segment, centre: np.ndarray, free_mm: float) -> bool:
+def _enters(segment: Segment, centres: np.ndarray, free_mm: np.ndarray) -> bool:
+    """Whether a piece comes into one of the balls."""
     along = segment.end - segment.start
-    t = np.clip((centre - segment.start) @ along / max(float(along @ along), 1e-9), 0.0, 1.0)
-    return bool(np.linalg.norm(segment.start + t * along - centre) < free_mm + segment.start_radius_mm)
+    t = np.clip((centres - segment.start) @ along / max(float(along @ along), 1e-9), 0.0, 1.0)
+    distances = np.linalg.norm(segment.start + t[:, None] * along - centres, axis=1)
+    return bool(np.any(distances < free_mm + segment.start_radius_mm))
 
 
 def _tube(
-    shape: tuple[int, ...], segment: Segment, to_kji: object, spacing_kji_mm: tuple[float, ...], widen_mm: float = 0.0
+    geometry: Geometry, segment: Segment, widen_mm: float = 0.0
 ) -> tuple[tuple[slice, ...], np.ndarray]:
     """The box around a piece of tube and the share of each voxel that it fills."""
-    spacing = np.asarray(spacing_kji_mm, np.float32)
-    a, b = (to_kji(p) * spacing for p in (segment.start, segment.end))  # type: ignore[operator]
+    shape, spacing = geometry.shape_kji, np.asarray(geometry.spacing_kji_mm, np.float32)
+    # the phantom's grid is parallel to the axes: indices by a subtraction, thousands of times
+    origin = np.asarray(geometry.origin_lps_mm)
+    a, b = ((point - origin)[::-1].astype(np.float32) for point in (segment.start, segment.end))
     reach = max(segment.start_radius_mm, segment.end_radius_mm) + widen_mm + 1.5
     low = np.floor((np.minimum(a, b) - reach) / spacing).astype(int)
     high = np.ceil((np.maximum(a, b) + reach) / spacing).astype(int) + 1

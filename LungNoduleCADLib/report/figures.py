@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from LungNoduleCADLib.domain.ct import CtVolume
@@ -17,6 +19,7 @@ from LungNoduleCADLib.report.planes import Orientation, Plane
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.image import AxesImage
 
 LUNG_WINDOW_HU = (-1350.0, 150.0)  # centre -600, width 1500
 OUTLINE, CALIPER, TEXT = "#ffd400", "#4cc9f0", "#ffffff"
@@ -55,8 +58,16 @@ def save_overview(nodules: Iterable[Nodule], ct: CtVolume, lungs: LungMask, path
     height, width = (k1 - k0) * sk, (i1 - i0) * si
     figure = Figure(figsize=(2.6, 2.6 * height / width), dpi=_DPI)
     ax = figure.add_axes((0, 0, 1, 1))
-    ax.imshow(projection[k0:k1, i0:i1], cmap="gray", vmin=-1000, vmax=200, aspect="auto", origin="lower",
-              extent=(0, width, 0, height), interpolation="bilinear")
+    ax.imshow(
+        projection[k0:k1, i0:i1],
+        cmap="gray",
+        vmin=-1000,
+        vmax=200,
+        aspect="auto",
+        origin="lower",
+        extent=(0, width, 0, height),
+        interpolation="bilinear",
+    )
     for nodule in nodules:
         k, _, i = ct.geometry.to_kji(nodule.centroid_lps_mm)
         x, y = (i - i0 + 0.5) * si, (k - k0 + 0.5) * sk
@@ -69,8 +80,12 @@ def save_overview(nodules: Iterable[Nodule], ct: CtVolume, lungs: LungMask, path
     _save(figure, path)
 
 
-def save_growth(volumes: tuple[float, float], interval_95: tuple[float, float] | None, labels: tuple[str, str],
-                target: Path | BinaryIO) -> None:
+def save_growth(
+    volumes: tuple[float, float],
+    interval_95: tuple[float, float] | None,
+    labels: tuple[str, str],
+    target: Path | BinaryIO,
+) -> None:
     """Volume (mm³) prior and current, with the 95 % interval of the change as an error bar on the current volume."""
     figure = Figure(figsize=(2.5, 1.75), dpi=_DPI)
     ax = figure.add_subplot()
@@ -78,12 +93,25 @@ def save_growth(volumes: tuple[float, float], interval_95: tuple[float, float] |
     top = max(volumes)
     if interval_95:
         low, high = interval_95
-        ax.errorbar([1], [volumes[1]], yerr=[[max(volumes[1] - low, 0)], [max(high - volumes[1], 0)]], color="#1f3a5f",
-                    capsize=4, lw=1.2)
+        ax.errorbar(
+            [1],
+            [volumes[1]],
+            yerr=[[max(volumes[1] - low, 0)], [max(high - volumes[1], 0)]],
+            color="#1f3a5f",
+            capsize=4,
+            lw=1.2,
+        )
         top = max(top, high)
     for x, volume in enumerate(volumes):
-        ax.annotate(f"{volume:.0f}", (x, volume), (8 if x == 0 else -8, 0), textcoords="offset points", fontsize=7,
-                    ha="left" if x == 0 else "right", va="bottom" if x else "top")
+        ax.annotate(
+            f"{volume:.0f}",
+            (x, volume),
+            (8 if x == 0 else -8, 0),
+            textcoords="offset points",
+            fontsize=7,
+            ha="left" if x == 0 else "right",
+            va="bottom" if x else "top",
+        )
     ax.set_xticks([0, 1], labels, fontsize=7)
     ax.set(xlim=(-0.35, 1.35), ylim=(0, top * 1.15 or 1))
     ax.set_ylabel("volume (mm³)", fontsize=7)
@@ -131,22 +159,28 @@ def _draw_heat(ax: Axes, plane: Plane, saliency: Saliency) -> None:
     heat = plane.cut_box(saliency.heat, saliency.geometry)
     top = float(saliency.heat.max())
     half = plane.width_mm / 2
-    drawn = ax.imshow(heat, cmap="inferno", vmin=0, vmax=top, alpha=np.clip(heat / top * 1.2, 0, 0.65),
-                      extent=(-half, half, half, -half), interpolation="bilinear")
+    drawn = ax.imshow(
+        heat,
+        cmap="inferno",
+        vmin=0,
+        vmax=top,
+        alpha=np.clip(heat / top * 1.2, 0, 0.65),
+        extent=(-half, half, half, -half),
+        interpolation="bilinear",
+    )
     bar_axes = ax.inset_axes((0.955, 0.12, 0.035, 0.76))
     bar = ax.figure.colorbar(_opaque(drawn, top), cax=bar_axes)
     bar.set_ticks([0, top], labels=["0", f"{top:.2g}"])
     bar.ax.yaxis.set_ticks_position("left")
     bar.ax.tick_params(labelsize=6, colors=TEXT, length=1.5, pad=1)
+    for label in bar.ax.get_yticklabels():
+        label.set_path_effects(_rim())
     _text(ax, -half * 0.95, half * 0.80, f"{saliency.target} {saliency.score:.2f}", ha="left", va="bottom")
 
 
-def _opaque(drawn: object, top: float) -> object:
+def _opaque(drawn: AxesImage, top: float) -> ScalarMappable:
     """The overlay's colours without its transparency, for the colour bar."""
-    from matplotlib.cm import ScalarMappable
-    from matplotlib.colors import Normalize
-
-    return ScalarMappable(Normalize(0, top), drawn.cmap)  # type: ignore[attr-defined]
+    return ScalarMappable(Normalize(0, top), drawn.cmap)
 
 
 def _centre(nodule: Nodule, orientation: Orientation, measured: AxialAxes | None) -> Point:
@@ -160,14 +194,27 @@ def _centre(nodule: Nodule, orientation: Orientation, measured: AxialAxes | None
 def _draw_ct(ax: Axes, ct: CtVolume, plane: Plane) -> None:
     half = plane.width_mm / 2
     low, high = LUNG_WINDOW_HU
-    ax.imshow(plane.cut_ct(ct.hu, ct.geometry), cmap="gray", vmin=low, vmax=high, extent=(-half, half, half, -half),
-              interpolation="bilinear")
+    ax.imshow(
+        plane.cut_ct(ct.hu, ct.geometry),
+        cmap="gray",
+        vmin=low,
+        vmax=high,
+        extent=(-half, half, half, -half),
+        interpolation="bilinear",
+    )
     ax.set(xlim=(-half, half), ylim=(half, -half), xticks=[], yticks=[])
     ax.spines[:].set_visible(False)
     left, top = plane.orientation.letters
     _text(ax, -half * 0.95, 0, left, ha="left", va="center")
     _text(ax, 0, -half * 0.95, top, ha="center", va="top")
-    ax.plot([-half * 0.95, -half * 0.95 + 10], [half * 0.92] * 2, color=TEXT, lw=1.6, solid_capstyle="butt")
+    ax.plot(
+        [-half * 0.95, -half * 0.95 + 10],
+        [half * 0.92] * 2,
+        color=TEXT,
+        lw=1.6,
+        solid_capstyle="butt",
+        path_effects=_rim(2.8),
+    )
     _text(ax, -half * 0.95 + 11.5, half * 0.92, "10 mm", ha="left", va="center")
 
 
@@ -178,11 +225,15 @@ def _draw_outline(ax: Axes, plane: Plane, share: np.ndarray, lw: float = 0.9) ->
     ax.contour(at, at, share, levels=[0.5], colors=[OUTLINE], linewidths=lw)
 
 
-def _text(ax: Axes, x: float, y: float, text: str, color: str = TEXT, **keywords: object) -> None:
+def _text(ax: Axes, x: float, y: float, text: str, color: str = TEXT, **keywords: Any) -> None:
     """White on a dark rim: legible on lung and on bone."""
+    ax.text(x, y, text, fontsize=6.5, color=color, path_effects=_rim(), **keywords)
+
+
+def _rim(width: float = 1.6) -> list[Any]:
     from matplotlib.patheffects import withStroke
 
-    ax.text(x, y, text, fontsize=6.5, color=color, path_effects=[withStroke(linewidth=1.6, foreground="black")], **keywords)
+    return [withStroke(linewidth=width, foreground="black")]
 
 
 def _row(count: int) -> tuple[Figure, list[Axes]]:
@@ -190,9 +241,7 @@ def _row(count: int) -> tuple[Figure, list[Axes]]:
     side, gap, title = 1.72, 0.04, 0.17
     width = count * side + (count - 1) * gap
     figure = Figure(figsize=(width, side + title), dpi=_DPI)
-    axes = [
-        figure.add_axes((n * (side + gap) / width, 0, side / width, side / (side + title))) for n in range(count)
-    ]
+    axes = [figure.add_axes((n * (side + gap) / width, 0, side / width, side / (side + title))) for n in range(count)]
     names = ("axial", "coronal", "sagittal", "Grad-CAM, axial")
     for ax, name in zip(axes, names, strict=False):
         ax.set_title(name, fontsize=7, pad=3)

@@ -1,6 +1,6 @@
 """``findings.json``: the findings as versioned JSON, checked against its schema when written and when read.
 
-Masks and saliency maps are not in it (they are in ``segmentation.seg.nrrd`` and ``saliency/``); read back, they are None.
+Masks and saliency maps are not in it (see ``segmentation.seg.nrrd`` and ``saliency/``); read back, they are None.
 """
 
 from __future__ import annotations
@@ -56,7 +56,9 @@ def from_json(document: dict[str, Any], name: str = FILE_NAME) -> StudyFindings:
     try:
         return _study_from_json(document)
     except (ValueError, TypeError) as error:
-        raise InputError(f"{name} is not valid", got=_shorten(str(error)), todo="correct it or analyse again") from error
+        raise InputError(
+            f"{name} is not valid", got=_shorten(str(error)), todo="correct it or analyse again"
+        ) from error
 
 
 def read_document(folder: Path) -> dict[str, Any]:
@@ -68,11 +70,15 @@ def read_document(folder: Path) -> dict[str, Any]:
     """
     path = folder / FILE_NAME
     if not path.is_file():
-        raise InputError(f"{folder} holds no results", expected=FILE_NAME, got="none", todo="give the -o folder of an analysis")
+        raise InputError(
+            f"{folder} holds no results", expected=FILE_NAME, got="none", todo="give the -o folder of an analysis"
+        )
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, OSError) as error:
-        raise InputError(f"{path} cannot be read as JSON", got=str(error), todo="correct it or analyse again") from error
+        raise InputError(
+            f"{path} cannot be read as JSON", got=str(error), todo="correct it or analyse again"
+        ) from error
     check(document, str(path))
     return document
 
@@ -93,18 +99,25 @@ def assessment_to_json(assessment: LungRadsAssessment | None) -> dict[str, Any] 
 
 
 def check(document: Any, name: str = FILE_NAME) -> None:
-    """Compare a document with the schema and its ids with each other; InputError names the first place that is wrong."""
+    """Compare a document with the schema and its ids with each other; InputError names the worst place."""
     from jsonschema.exceptions import best_match
 
     version = document.get("schema_version") if isinstance(document, dict) else None
     if version != SCHEMA_VERSION:
-        raise InputError(f"{name} has another version", expected=f"schema_version {SCHEMA_VERSION!r}", got=repr(version),
-                         todo="analyse again with this version")
+        raise InputError(
+            f"{name} has another version",
+            expected=f"schema_version {SCHEMA_VERSION!r}",
+            got=repr(version),
+            todo="analyse again with this version",
+        )
     error = best_match(_validator().iter_errors(document))
     if error is not None:
         place = error.json_path.removeprefix("$").lstrip(".") or "its top level"
-        raise InputError(f"{name} is not valid at {place}", got=_shorten(error.message),
-                         todo=f"correct it there (see {SCHEMA_NAME}) or analyse again")
+        raise InputError(
+            f"{name} is not valid at {place}",
+            got=_shorten(error.message),
+            todo=f"correct it there (see {SCHEMA_NAME}) or analyse again",
+        )
     _check_ids(document, name)
 
 
@@ -142,16 +155,24 @@ def _shorten(message: str, limit: int = 200) -> str:
 def _check_ids(document: dict[str, Any], name: str) -> None:
     ids = [nodule["id"] for nodule in document["nodules"]]
     if doubled := sorted({id_ for id_ in ids if ids.count(id_) > 1}):
-        raise InputError(f"{name} is not valid at nodules", expected="every id once", got=f"{doubled[0]} twice",
-                         todo="give each nodule its own id")
+        raise InputError(
+            f"{name} is not valid at nodules",
+            expected="every id once",
+            got=f"{doubled[0]} twice",
+            todo="give each nodule its own id",
+        )
     if document["prior"]:
         _check_ids(document["prior"], f"{name} (prior)")
     prior_ids = [nodule["id"] for nodule in document["prior"]["nodules"]] if document["prior"] else None
     for row, match in enumerate((document["comparison"] or {}).get("matches", [])):
         for key, known in (("current_id", ids), ("prior_id", prior_ids)):
             if known is not None and match[key] is not None and match[key] not in known:
-                raise InputError(f"{name} is not valid at comparison.matches[{row}].{key}", expected=f"one of {known}",
-                                 got=repr(match[key]), todo="correct the id")
+                raise InputError(
+                    f"{name} is not valid at comparison.matches[{row}].{key}",
+                    expected=f"one of {known}",
+                    got=repr(match[key]),
+                    todo="correct the id",
+                )
 
 
 def _study_to_json(findings: StudyFindings) -> dict[str, Any]:

@@ -27,20 +27,27 @@ def check_writable(out: Path) -> None:
     try:
         parent = next(folder for folder in (out, *out.parents) if folder.exists())
     except PermissionError as error:
-        raise OutputError(f"Results cannot be written to {out}", got=f"no access to {error.filename}",
-                          todo="choose another folder") from error
+        raise OutputError(
+            f"Results cannot be written to {out}", got=f"no access to {error.filename}", todo="choose another folder"
+        ) from error
     if not parent.is_dir():
         raise OutputError(
-            f"Results cannot be written to {out}", expected="a folder", got=f"the file {parent}", todo="choose another folder"
+            f"Results cannot be written to {out}",
+            expected="a folder",
+            got=f"the file {parent}",
+            todo="choose another folder",
         )
     places = (out, out.parent) if parent == out else (parent,)
     for place in places:
         # Root may write anywhere, so the mode is asked too: a folder set read-only was meant to stay as it is.
         if not place.stat().st_mode & _WRITE_BITS or not os.access(place, os.W_OK | os.X_OK):
-            raise OutputError(f"Results cannot be written to {out}", got=f"{place} is read-only", todo="choose another folder")
+            raise OutputError(
+                f"Results cannot be written to {out}", got=f"{place} is read-only", todo="choose another folder"
+            )
     if parent == out and any(out.iterdir()) and not is_result(out):
         raise OutputError(
-            f"{out} holds other files, which would be lost", expected="a new or empty folder, or earlier results",
+            f"{out} holds other files, which would be lost",
+            expected="a new or empty folder, or earlier results",
             todo="choose another folder",
         )
 
@@ -75,7 +82,8 @@ def new_results(out: Path) -> Iterator[Path]:
                 folder.rmdir()
         if isinstance(error, OSError) and _concerns(error, partial, out, *made):
             raise OutputError(
-                f"Results could not be written to {out}", got=error.strerror or str(error),
+                f"Results could not be written to {out}",
+                got=error.strerror or str(error),
                 todo="check its disk and rights, or choose another folder",
             ) from error
         raise

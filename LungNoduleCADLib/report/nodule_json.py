@@ -50,7 +50,9 @@ def nodule_to_json(nodule: Nodule, converter: Converter) -> dict[str, Any]:
         "detection_probability": nodule.candidate.probability,
         "malignancy": converter.unstructure(malignancy),
         "type_probabilities": converter.unstructure(estimate.probabilities) if estimate else None,
-        "type_estimate": {"type": estimate.type.value, "method": converter.unstructure(estimate.method)} if estimate else None,
+        "type_estimate": {"type": estimate.type.value, "method": converter.unstructure(estimate.method)}
+        if estimate
+        else None,
         "histology": converter.unstructure(histology),
         "lung_rads_assessment": converter.unstructure(nodule.lung_rads),
         "saliency": saliency_name(nodule.id) if nodule.saliency else None,
@@ -72,10 +74,12 @@ def nodule_from_json(record: dict[str, Any], converter: Converter) -> Nodule:
     return Nodule(
         id=record["id"],
         candidate=NoduleCandidate(
-            tuple(candidate["centre_lps_mm"]), candidate["diameter_mm"], record["detection_probability"],
+            tuple(candidate["centre_lps_mm"]),
+            candidate["diameter_mm"],
+            record["detection_probability"],
             Origin(candidate["origin"]),
         ),
-        centroid_lps_mm=converter.structure(record["centroid_lps_mm"], Point),
+        centroid_lps_mm=tuple(record["centroid_lps_mm"]),
         measurements=_measurements_from_json(record, converter),
         type=_type_from_json(record, converter),
         malignancy=None if malignancy.not_available == NOT_COMPUTED else malignancy,
@@ -133,14 +137,17 @@ def _axes_from_json(record: dict[str, Any], prefix: str, converter: Converter) -
     if lines is None or record[f"{prefix}long_axis_mm"] is None or record[f"{prefix}short_axis_mm"] is None:
         return None
     axes = AxialAxes(
-        record[f"{prefix}long_axis_mm"], record[f"{prefix}short_axis_mm"], lines["slice_index"],
+        record[f"{prefix}long_axis_mm"],
+        record[f"{prefix}short_axis_mm"],
+        lines["slice_index"],
         *converter.structure([lines["long_axis_lps_mm"], lines["short_axis_lps_mm"]], tuple[tuple[Point, Point], ...]),
     )
     key = f"{prefix}mean_diameter_mm"
     if record[key] is None or abs(record[key] - axes.mean_diameter_mm) > 0.05:
         raise InputError(
             f"findings.json is not valid at {key} of nodule {record['id']}",
-            expected=f"{axes.mean_diameter_mm}, the mean of its long and short axis", got=str(record[key]),
+            expected=f"{axes.mean_diameter_mm}, the mean of its long and short axis",
+            got=str(record[key]),
             todo="correct the axes and their mean together",
         )
     return axes

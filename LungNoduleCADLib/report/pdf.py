@@ -8,7 +8,16 @@ from pathlib import Path
 from reportlab.lib.colors import HexColor
 from reportlab.lib.pagesizes import A4
 from reportlab.lib.units import mm
-from reportlab.platypus import BaseDocTemplate, Flowable, Frame, PageTemplate, Spacer, Table, TableStyle
+from reportlab.platypus import (
+    BaseDocTemplate,
+    CondPageBreak,
+    Flowable,
+    Frame,
+    KeepTogether,
+    PageTemplate,
+    Spacer,
+    Table,
+)
 
 from LungNoduleCADLib.domain.findings import StudyFindings
 from LungNoduleCADLib.domain.nodule import Nodule, Review
@@ -18,6 +27,7 @@ from LungNoduleCADLib.report.pdf_cards import match_of, nodule_card, picture
 from LungNoduleCADLib.report.pdf_style import (
     BODY,
     BOX_CATEGORY,
+    BOX_LABEL,
     BOX_TEXT,
     BULLET,
     CATEGORY_COLOR,
@@ -29,9 +39,11 @@ from LungNoduleCADLib.report.pdf_style import (
     MARGIN,
     NOTE,
     SHADE,
+    TABLE_HEADING,
     TITLE,
     ReportCanvas,
     register_fonts,
+    table_style,
     text,
 )
 
@@ -39,12 +51,12 @@ FILE_NAME = "report.pdf"
 LIMITS = (
     "Software makes mistakes: nodules are missed and normal structures are marked. Every finding needs a radiologist's "
     "review of the CT itself.",
-    "The malignancy probability imitates the opinion of the readers of LIDC-IDRI; it is not trained on pathology and is not "
-    "a risk of cancer.",
-    "Lung-RADS applies to lung cancer screening with low-dose CT. For nodules found by chance, in patients with known cancer, "
-    "with immunosuppression or under 35 years, other guidelines apply.",
-    "Volumes and diameters depend on slice thickness, kernel, dose, contrast and breath-hold; a change smaller than its "
-    "interval may be none.",
+    "The malignancy probability imitates the opinion of the readers of LIDC-IDRI; it is not trained on pathology and "
+    "is not a risk of cancer.",
+    "Lung-RADS applies to lung cancer screening with low-dose CT. For nodules found by chance, in patients with known "
+    "cancer, with immunosuppression or under 35 years, other guidelines apply.",
+    "Volumes and diameters depend on slice thickness, kernel, dose, contrast and breath-hold; a change smaller than "
+    "its interval may be none.",
     "Grad-CAM shows where a score came from in the network, not where disease is. Each map has its own scale.",
 )
 
@@ -60,15 +72,29 @@ def build_pdf(findings: StudyFindings, images: Path, path: Path, paper: tuple[fl
     register_fonts()
     width, height = paper
     document = BaseDocTemplate(
-        str(path), pagesize=paper, title=f"Lung nodule CT report, Lung-RADS {words.category(findings.lung_rads)}",
-        author=f"LungNoduleCAD {findings.provenance.software_version}", subject="Chest CT lung nodules; research use only",
-        creator=f"LungNoduleCAD {findings.provenance.software_version}", keywords=["chest CT", "lung nodule", "Lung-RADS v2022"],
-        lang="en-US", initialFontName=FONT,
+        str(path),
+        pagesize=paper,
+        title=f"Lung nodule CT report, Lung-RADS {words.category(findings.lung_rads)}",
+        author=f"LungNoduleCAD {findings.provenance.software_version}",
+        subject="Chest CT lung nodules; research use only",
+        creator=f"LungNoduleCAD {findings.provenance.software_version}",
+        keywords=["chest CT", "lung nodule", "Lung-RADS v2022"],
+        lang="en-US",
+        initialFontName=FONT,
     )
-    frame = Frame(MARGIN, 15 * mm, width - 2 * MARGIN, height - 28 * mm, leftPadding=0, rightPadding=0, topPadding=0, bottomPadding=0)
+    frame = Frame(
+        MARGIN,
+        15 * mm,
+        width - 2 * MARGIN,
+        height - 31 * mm,
+        leftPadding=0,
+        rightPadding=0,
+        topPadding=0,
+        bottomPadding=0,
+    )
     document.addPageTemplates(PageTemplate("page", [frame]))
     header = (
-        f"Lung nodule CT report · {words.day(findings.series.study_date)} · patient key {findings.series.patient_key[:8] or words.NONE}"
+        f"Lung nodule CT report · {words.day(findings.series.study_date)} · patient key {words.patient_key(findings)}"
         f" · Lung-RADS {words.category(findings.lung_rads)}"
     )
     canvas = type("Canvas", (ReportCanvas,), {"header": header})
@@ -90,43 +116,63 @@ def _story(findings: StudyFindings, images: Path, width: float) -> Iterator[Flow
     for nodule in findings.nodules:
         if nodule.review is not Review.REJECTED:
             yield from nodule_card(nodule, findings, images, width)
-    yield from _limits(findings, width)
+    yield KeepTogether(list(_limits()))
+    yield from _made_by(findings, width)
 
 
 def _header(findings: StudyFindings, width: float) -> Table:
     prior = findings.prior.series if findings.prior else None
     rows = [
         [("Patient", words.patient(findings)), ("Study date", words.day(findings.series.study_date))],
-        [("Patient key", findings.series.patient_key[:8] or words.NONE),
-         ("Prior CT", words.day(prior.study_date) if prior else "none compared")],
-        [("Series", findings.series.description or words.NONE), ("Report made", findings.provenance.created[:16].replace("T", " "))],
+        [
+            ("Patient key", words.patient_key(findings)),
+            ("Prior CT", words.day(prior.study_date) if prior else "none compared"),
+        ],
+        [
+            ("Series", findings.series.description or words.NONE),
+            ("Report made", findings.provenance.created[:16].replace("T", " ")),
+        ],
     ]
     cells = [[text(value, label=f"{label}:") for label, value in row] for row in rows]
     table = Table(cells, [width * 0.58, width * 0.42])
-    table.setStyle(TableStyle([
-        ("BACKGROUND", (0, 0), (-1, -1), SHADE), ("VALIGN", (0, 0), (-1, -1), "TOP"),
-        ("TOPPADDING", (0, 0), (-1, -1), 2), ("BOTTOMPADDING", (0, 0), (-1, -1), 2),
-    ]))
+    table.setStyle(
+        table_style(
+            ("BACKGROUND", (0, 0), (-1, -1), SHADE),
+            ("TOPPADDING", (0, 0), (-1, -1), 2),
+            ("BOTTOMPADDING", (0, 0), (-1, -1), 2),
+        )
+    )
     return table
 
 
 def _category_box(findings: StudyFindings, width: float) -> Table:
     assessment = findings.lung_rads
     if assessment is None:
-        left, right, color = "Lung-RADS –", [text("Not assessed.", BOX_TEXT)], HexColor("#4a5560")
+        left, right, color = words.NONE, [text("Not assessed.", BOX_TEXT)], HexColor("#4a5560")
     else:
-        left, color = f"Lung-RADS {words.category(assessment)}", CATEGORY_COLOR[assessment.category]
+        left, color = words.category(assessment), CATEGORY_COLOR[assessment.category]
         significant = " S: a significant finding other than lung cancer was reported." if assessment.modifier_s else ""
         right = [
-            text(assessment.management + significant, BOX_TEXT, label=f"{words.DESCRIPTOR[assessment.category].capitalize()}."),
+            text(
+                assessment.management + significant,
+                BOX_TEXT,
+                label=f"{words.DESCRIPTOR[assessment.category].capitalize()}.",
+            ),
             Spacer(1, 1 * mm),
             text(f"{assessment.reason}. Rule {assessment.rule_id}, {assessment.source}.", BOX_TEXT, label="Why:"),
         ]
-    table = Table([[text(left, BOX_CATEGORY), right]], [width * 0.27, width * 0.73])
-    table.setStyle(TableStyle([
-        ("BACKGROUND", (0, 0), (-1, -1), color), ("VALIGN", (0, 0), (-1, -1), "MIDDLE"),
-        ("LEFTPADDING", (0, 0), (-1, -1), 9), ("TOPPADDING", (0, 0), (-1, -1), 7), ("BOTTOMPADDING", (0, 0), (-1, -1), 8),
-    ]))
+    table = Table(
+        [[[text("Lung-RADS v2022", BOX_LABEL), text(left, BOX_CATEGORY)], right]], [width * 0.21, width * 0.79]
+    )
+    table.setStyle(
+        table_style(
+            ("BACKGROUND", (0, 0), (-1, -1), color),
+            ("VALIGN", (0, 0), (-1, -1), "MIDDLE"),
+            ("LEFTPADDING", (0, 0), (-1, -1), 9),
+            ("TOPPADDING", (0, 0), (-1, -1), 7),
+            ("BOTTOMPADDING", (0, 0), (-1, -1), 8),
+        )
+    )
     return table
 
 
@@ -140,19 +186,30 @@ def _comparison(findings: StudyFindings) -> Iterator[Flowable]:
     if comparison is None:
         return
     yield text("Comparison with the prior CT", HEADING)
-    interval = f" {comparison.interval_days} days earlier" if comparison.interval_days is not None else ""
+    interval = f", {comparison.interval_days} days earlier" if comparison.interval_days is not None else ""
     prior_day = words.day(findings.prior.series.study_date) if findings.prior else "date unknown"
     yield text(f"{prior_day}{interval}: {words.counts(findings)}.")
     earlier = {nodule.id: nodule for nodule in findings.prior.nodules} if findings.prior else {}
     for match in comparison.matches:
         if match.current_id is None and (nodule := earlier.get(match.prior_id or "")):
             size = words.diameter(nodule.measurements.axes) if nodule.measurements else "size unknown"
-            yield text(f"{match.change} in the current CT: prior {nodule.id}, {words.place(nodule)}, {words.kind(nodule)}, {size}.",
-                       BULLET, bulletText="•")
+            yield text(
+                f"Prior {nodule.id} ({words.place(nodule)}, {words.kind(nodule)}, {size}): {match.change}.",
+                BULLET,
+                bulletText="•",
+            )
     if quality := comparison.registration:
-        surface = f", mean surface distance {quality.mean_surface_distance_mm:.1f} mm" if quality.mean_surface_distance_mm is not None else ""
-        yield text(f"Registration: lung overlap (Dice) {quality.lung_dice_before:.2f} before, {quality.lung_dice_after:.2f} after{surface}; "
-                   f"folded {quality.folding_fraction:.1%}; {words.method(quality.method)}.", NOTE)
+        surface = (
+            f", mean surface distance {quality.mean_surface_distance_mm:.1f} mm"
+            if quality.mean_surface_distance_mm is not None
+            else ""
+        )
+        yield text(
+            f"Registration: lung overlap (Dice) {quality.lung_dice_before:.2f} before, "
+            f"{quality.lung_dice_after:.2f} after{surface}; "
+            f"folded {quality.folding_fraction:.1%}; {words.method(quality.method)}.",
+            NOTE,
+        )
     for flag in comparison.flags:
         yield text(flag.message, BULLET, label=f"{flag.severity.capitalize()}:", bulletText="•")
 
@@ -160,9 +217,14 @@ def _comparison(findings: StudyFindings) -> Iterator[Flowable]:
 def _nodule_table(findings: StudyFindings, width: float) -> Iterator[Flowable]:
     rejected = [nodule for nodule in findings.nodules if nodule.review is Review.REJECTED]
     counted = [nodule for nodule in findings.nodules if nodule.review is not Review.REJECTED]
-    yield text(f"Nodules ({len(counted)})", HEADING)
+    yield CondPageBreak(35 * mm)
+    yield text(f"Nodules ({len(counted)})", TABLE_HEADING)
     if not findings.nodules:
-        threshold = f" at the operating threshold {findings.operating_threshold:.2f}" if findings.operating_threshold is not None else ""
+        threshold = (
+            f" at the operating threshold {findings.operating_threshold:.2f}"
+            if findings.operating_threshold is not None
+            else ""
+        )
         yield text(f"No nodule was found{threshold}. This does not exclude one.")
         return
     compared = findings.comparison is not None
@@ -170,15 +232,20 @@ def _nodule_table(findings: StudyFindings, width: float) -> Iterator[Flowable]:
     shares = [0.08, 0.10, 0.15, 0.13, 0.11, 0.10, 0.11, 0.10, 0.12]
     if compared:
         heads.append("Change")
-        shares = [0.08, 0.09, 0.14, 0.11, 0.10, 0.09, 0.10, 0.10, 0.10, 0.09]
+        shares = [0.07, 0.10, 0.145, 0.11, 0.09, 0.085, 0.095, 0.085, 0.105, 0.115]
     rows = [[text(head, HEAD_CELL) for head in heads]]
     rows += [[text(cell, CELL) for cell in _row(nodule, findings, compared)] for nodule in (*counted, *rejected)]
     table = Table(rows, [width * share for share in shares], repeatRows=1)
-    table.setStyle(TableStyle([
-        ("BACKGROUND", (0, 0), (-1, 0), SHADE), ("LINEBELOW", (0, 0), (-1, -1), 0.4, LINE), ("VALIGN", (0, 0), (-1, -1), "TOP"),
-        ("LEFTPADDING", (0, 0), (-1, -1), 3), ("RIGHTPADDING", (0, 0), (-1, -1), 2),
-        ("TOPPADDING", (0, 0), (-1, -1), 2.5), ("BOTTOMPADDING", (0, 0), (-1, -1), 3),
-    ]))
+    table.setStyle(
+        table_style(
+            ("BACKGROUND", (0, 0), (-1, 0), SHADE),
+            ("LINEBELOW", (0, 0), (-1, -1), 0.4, LINE),
+            ("LEFTPADDING", (0, 0), (-1, -1), 3),
+            ("RIGHTPADDING", (0, 0), (-1, -1), 2),
+            ("TOPPADDING", (0, 0), (-1, -1), 2.5),
+            ("BOTTOMPADDING", (0, 0), (-1, -1), 3),
+        )
+    )
     yield table
     if rejected:
         yield text(f"Rejected by the reader and not counted: {', '.join(nodule.id for nodule in rejected)}.", NOTE)
@@ -189,9 +256,12 @@ def _row(nodule: Nodule, findings: StudyFindings, compared: bool) -> list[str]:
     row = [
         nodule.id,
         "rejected" if nodule.review is Review.REJECTED else words.category(nodule.lung_rads),
-        words.place(nodule), words.kind(nodule),
-        words.diameter(measured.axes if measured else None), words.diameter(measured.solid_axes if measured else None),
-        words.volume(nodule), words.percent(nodule.candidate.probability),
+        words.place(nodule),
+        words.kind(nodule),
+        words.diameter(measured.axes if measured else None),
+        words.diameter(words.solid_part(nodule)),
+        words.volume(nodule),
+        words.percent(nodule.candidate.probability),
         words.percent(malignancy.probability if malignancy else None),
     ]
     return [*row, words.change_short(match_of(nodule, findings))] if compared else row
@@ -202,43 +272,70 @@ def _technique(findings: StudyFindings, images: Path, width: float) -> Table:
     left: list[Flowable] = [
         text(words.technique(findings) + "."),
         Spacer(1, 1 * mm),
-        text(f"right {lungs.right_volume_ml:,.0f} ml, left {lungs.left_volume_ml:,.0f} ml ({words.method(lungs.method)}).", label="Lungs:"),
+        text(
+            f"right {lungs.right_volume_ml:,.0f} ml, left {lungs.left_volume_ml:,.0f} ml "
+            f"({words.method(lungs.method)}).",
+            label="Lungs:",
+        ),
         Spacer(1, 1 * mm),
     ]
     flags = [*findings.flags, *(findings.prior.flags if findings.prior else ())]
     for number, flag in enumerate(flags):
         whose = "Prior CT, " if number >= len(findings.flags) else ""
-        left.append(text(flag.message, BULLET, label=f"{whose}{flag.severity}:" if whose else f"{flag.severity.capitalize()}:", bulletText="•"))
+        left.append(
+            text(
+                flag.message,
+                BULLET,
+                label=f"{whose}{flag.severity}:" if whose else f"{flag.severity.capitalize()}:",
+                bulletText="•",
+            )
+        )
     if not flags:
         left.append(text("No quality flag was raised.", BULLET, bulletText="•"))
     overview = picture(images / "overview.png", width * 0.30)
-    table = Table([[left, overview or ""]], [width * (0.68 if overview else 1.0), width * (0.32 if overview else 0.0)])
+    table = Table([[left, overview or []]], [width * (0.68 if overview else 1.0), width * (0.32 if overview else 0.0)])
     serious = any(flag.severity is Severity.SERIOUS for flag in flags)
-    table.setStyle(TableStyle([
-        ("VALIGN", (0, 0), (-1, -1), "TOP"), ("LEFTPADDING", (0, 0), (0, 0), 6 if serious else 0), ("ALIGN", (1, 0), (1, 0), "RIGHT"),
-        ("RIGHTPADDING", (1, 0), (1, 0), 0), ("TOPPADDING", (0, 0), (-1, -1), 1), ("BOTTOMPADDING", (0, 0), (-1, -1), 2),
-        *([("LINEBEFORE", (0, 0), (0, 0), 2.5, HexColor("#9b1c1c"))] if serious else []),
-    ]))
+    table.setStyle(
+        table_style(
+            ("LEFTPADDING", (0, 0), (0, 0), 6 if serious else 0),
+            ("ALIGN", (1, 0), (1, 0), "RIGHT"),
+            ("RIGHTPADDING", (1, 0), (1, 0), 0),
+            ("TOPPADDING", (0, 0), (-1, -1), 1),
+            ("BOTTOMPADDING", (0, 0), (-1, -1), 2),
+            *([("LINEBEFORE", (0, 0), (0, 0), 2.5, HexColor("#9b1c1c"))] if serious else []),
+        )
+    )
     return table
 
 
-def _limits(findings: StudyFindings, width: float) -> Iterator[Flowable]:
+def _limits() -> Iterator[Flowable]:
     yield text("Limits", HEADING)
     for limit in LIMITS:
         yield text(limit, BULLET, bulletText="•")
+
+
+def _made_by(findings: StudyFindings, width: float) -> Iterator[Flowable]:
     yield text("Made by", HEADING)
     source = findings.provenance
-    yield text(f"LungNoduleCAD {source.software_version} on {source.device}; "
-               f"{sum(stage.seconds for stage in source.stages):.0f} s in all.", BODY)
+    yield text(
+        f"LungNoduleCAD {source.software_version} on {source.device}; "
+        f"{sum(stage.seconds for stage in source.stages):.0f} s in all.",
+        BODY,
+    )
     if source.methods:
         rows = [[text(head, HEAD_CELL) for head in ("Model or method", "Version", "SHA-256 of the weights")]]
-        rows += [[text(m.name, CELL), text(m.version, CELL), text(m.sha256[:16] if m.sha256 else words.NONE, CELL)] for m in source.methods]
+        rows += [
+            [text(m.name, CELL), text(m.version, CELL), text(m.sha256[:16] if m.sha256 else words.NONE, CELL)]
+            for m in source.methods
+        ]
         table = Table(rows, [width * 0.44, width * 0.26, width * 0.30], repeatRows=1)
-        table.setStyle(TableStyle([
-            ("BACKGROUND", (0, 0), (-1, 0), SHADE), ("LINEBELOW", (0, 0), (-1, -1), 0.4, LINE), ("VALIGN", (0, 0), (-1, -1), "TOP"),
-            ("TOPPADDING", (0, 0), (-1, -1), 2), ("BOTTOMPADDING", (0, 0), (-1, -1), 2),
-        ]))
+        table.setStyle(
+            table_style(
+                ("BACKGROUND", (0, 0), (-1, 0), SHADE),
+                ("LINEBELOW", (0, 0), (-1, -1), 0.4, LINE),
+                ("TOPPADDING", (0, 0), (-1, -1), 2),
+                ("BOTTOMPADDING", (0, 0), (-1, -1), 2),
+            )
+        )
         yield Spacer(1, 1 * mm)
         yield table
-
-

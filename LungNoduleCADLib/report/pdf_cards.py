@@ -8,13 +8,13 @@ from pathlib import Path
 
 from reportlab.lib.colors import HexColor
 from reportlab.lib.units import mm
-from reportlab.platypus import CondPageBreak, Flowable, Image, KeepTogether, Spacer, Table, TableStyle
+from reportlab.platypus import CondPageBreak, Flowable, Image, KeepTogether, Spacer, Table
 
 from LungNoduleCADLib.domain.comparison import NoduleMatch
 from LungNoduleCADLib.domain.findings import StudyFindings
 from LungNoduleCADLib.domain.nodule import Nodule
 from LungNoduleCADLib.report import words
-from LungNoduleCADLib.report.pdf_style import BAR, BODY, BULLET, CATEGORY_COLOR, LINE, NOTE, text
+from LungNoduleCADLib.report.pdf_style import BAR, BODY, BULLET, CATEGORY_COLOR, LINE, NOTE, table_style, text
 
 CARD_START = 60 * mm
 
@@ -40,7 +40,7 @@ def nodule_card(nodule: Nodule, findings: StudyFindings, images: Path, width: fl
     parts: list[Flowable] = [Spacer(1, 4 * mm), _bar(nodule, width), Spacer(1, 1 * mm)]
     views = picture(images / f"{nodule.id}.png", width)
     if views:
-        parts += [views, text("Lung window (-600/1500 HU). Yellow: outline; blue: long and short axis.", NOTE)]
+        parts += [views, text("Lung window (−600/1500 HU). Yellow: outline; blue: long and short axis.", NOTE)]
     else:
         parts.append(text("Key images are not available.", NOTE))
     parts += [Spacer(1, 1 * mm), _facts(nodule, match, width)]
@@ -51,11 +51,17 @@ def nodule_card(nodule: Nodule, findings: StudyFindings, images: Path, width: fl
 
 def _bar(nodule: Nodule, width: float) -> Table:
     size = words.diameter(nodule.measurements.axes) if nodule.measurements else "not measured"
-    title = f"{nodule.id} · Lung-RADS {words.category(nodule.lung_rads)} · {words.kind(nodule)} · {size} · {words.place(nodule)}"
+    category = f"Lung-RADS {words.category(nodule.lung_rads)}"
+    title = " · ".join((nodule.id, category, words.kind(nodule), size, words.place(nodule)))
     color = CATEGORY_COLOR[nodule.lung_rads.category] if nodule.lung_rads else HexColor("#4a5560")
     bar = Table([[text(title, BAR)]], [width])
-    bar.setStyle(TableStyle([("BACKGROUND", (0, 0), (-1, -1), color), ("TOPPADDING", (0, 0), (-1, -1), 2.5),
-                             ("BOTTOMPADDING", (0, 0), (-1, -1), 4)]))
+    bar.setStyle(
+        table_style(
+            ("BACKGROUND", (0, 0), (-1, -1), color),
+            ("TOPPADDING", (0, 0), (-1, -1), 2.5),
+            ("BOTTOMPADDING", (0, 0), (-1, -1), 4),
+        )
+    )
     return bar
 
 
@@ -66,13 +72,23 @@ def _facts(nodule: Nodule, match: NoduleMatch | None, width: float) -> Table:
         ("Mean diameter", words.axes_in_full(measured.axes if measured else None)),
     ]
     if measured:
-        if measured.solid_axes:
-            rows.append(("Solid part", words.axes_in_full(measured.solid_axes)))
-        pleura = f"; {measured.distance_to_pleura_mm:.1f} mm from the pleura" if measured.distance_to_pleura_mm is not None else ""
+        if solid := words.solid_part(nodule):
+            rows.append(("Solid part", words.axes_in_full(solid)))
+        pleura = (
+            f"; {measured.distance_to_pleura_mm:.1f} mm from the pleura"
+            if measured.distance_to_pleura_mm is not None
+            else ""
+        )
         rows += [
-            ("Volume, density", f"{words.volume(nodule)}; mean {measured.mean_hu:.0f} HU; mass {measured.mass_mg:,.0f} mg"),
-            ("Place", f"{words.place(nodule)}{pleura}; centre L {left:.1f}, P {posterior:.1f}, S {superior:.1f} mm"
-                      f"; image slice {measured.axes.slice_index + 1} from the feet"),
+            (
+                "Volume, density",
+                f"{words.volume(nodule)}; mean {measured.mean_hu:.0f} HU; mass {measured.mass_mg:,.0f} mg",
+            ),
+            (
+                "Place",
+                f"{words.place(nodule)}{pleura}; center L {left:.1f}, P {posterior:.1f}, S {superior:.1f} mm"
+                f"; image slice {measured.axes.slice_index + 1} from the feet",
+            ),
         ]
     rows += [
         ("Type", words.kind_in_full(nodule)),
@@ -88,10 +104,14 @@ def _facts(nodule: Nodule, match: NoduleMatch | None, width: float) -> Table:
         rows.append(("Please check", [text(flag.message, BULLET, bulletText="•") for flag in flags]))
     cells = [[text("", label=label), text(value) if isinstance(value, str) else value] for label, value in rows]
     table = Table(cells, [width * 0.17, width * 0.83])
-    table.setStyle(TableStyle([
-        ("VALIGN", (0, 0), (-1, -1), "TOP"), ("LINEBELOW", (0, 0), (-1, -1), 0.3, LINE), ("LEFTPADDING", (0, 0), (0, -1), 0),
-        ("TOPPADDING", (0, 0), (-1, -1), 1.6), ("BOTTOMPADDING", (0, 0), (-1, -1), 2.4),
-    ]))
+    table.setStyle(
+        table_style(
+            ("LINEBELOW", (0, 0), (-1, -1), 0.3, LINE),
+            ("LEFTPADDING", (0, 0), (0, -1), 0),
+            ("TOPPADDING", (0, 0), (-1, -1), 1.6),
+            ("BOTTOMPADDING", (0, 0), (-1, -1), 2.4),
+        )
+    )
     return table
 
 
@@ -100,27 +120,38 @@ def _lung_rads(nodule: Nodule) -> list[Flowable]:
     if assessment is None:
         return [text("not assessed: nothing was measured")]
     lines: list[Flowable] = [
-        text(f"{assessment.reason}. Rule {assessment.rule_id}, {assessment.source}.", label=f"{words.category(assessment)}:"),
+        text(
+            f"{assessment.reason}. Rule {assessment.rule_id}, {assessment.source}.",
+            label=f"{words.category(assessment)}:",
+        ),
         text(assessment.management, BODY),
     ]
     return lines + [text(note, BULLET, bulletText="•") for note in assessment.notes]
 
 
-def _change(nodule: Nodule, match: NoduleMatch | None, findings: StudyFindings, images: Path, width: float) -> list[Flowable]:
+def _change(
+    nodule: Nodule, match: NoduleMatch | None, findings: StudyFindings, images: Path, width: float
+) -> list[Flowable]:
     """Prior and current cut beside the growth plot, where there is a pair."""
-    pair = picture(images / f"{nodule.id}_prior.png", width * 0.55)
-    plot = _growth_plot(nodule, match, findings, width * 0.38)
+    pair = picture(images / f"{nodule.id}_prior.png", width * 0.50)
+    plot = _growth_plot(nodule, match, findings, width * 0.36)
     if pair is None and plot is None:
         return []
-    table = Table([[pair or "", plot or ""]], [width * 0.58, width * 0.42])
-    table.setStyle(TableStyle([("VALIGN", (0, 0), (-1, -1), "MIDDLE"), ("LEFTPADDING", (0, 0), (-1, -1), 0)]))
+    table = Table([[pair or [], plot or []]], [width * 0.58, width * 0.42])
+    table.setStyle(table_style(("VALIGN", (0, 0), (-1, -1), "MIDDLE"), ("LEFTPADDING", (0, 0), (-1, -1), 0)))
     return [Spacer(1, 1.5 * mm), table]
 
 
 def _growth_plot(nodule: Nodule, match: NoduleMatch | None, findings: StudyFindings, width: float) -> Image | None:
     earlier = findings.prior.nodules if findings.prior and match else ()
     prior = next((before for before in earlier if match and before.id == match.prior_id), None)
-    if prior is None or prior.measurements is None or nodule.measurements is None or match is None or match.growth is None:
+    if (
+        prior is None
+        or prior.measurements is None
+        or nodule.measurements is None
+        or match is None
+        or match.growth is None
+    ):
         return None
     from LungNoduleCADLib.report.figures import save_growth
 

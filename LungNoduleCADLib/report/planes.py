@@ -58,7 +58,9 @@ class Plane:
         direction = np.stack([right, down, np.cross(right, down)], axis=1)
         origin = np.asarray(self.centre_lps_mm) - (right + down) * self.width_mm / 2
         return Geometry(
-            (1, self.size, self.size), tuple(float(v) for v in origin), (1.0, self.spacing_mm, self.spacing_mm),  # type: ignore[arg-type]
+            (1, self.size, self.size),
+            tuple(float(v) for v in origin),  # type: ignore[arg-type]
+            (1.0, self.spacing_mm, self.spacing_mm),
             tuple(float(v) for v in direction.ravel()),
         )
 
@@ -74,7 +76,7 @@ class Plane:
     def cut_box(self, values: np.ndarray, geometry: Geometry) -> np.ndarray:
         """A small volume's values (float32), 0 outside of it."""
         padded = np.pad(values.astype(np.float32), 1)
-        return resample(padded, geometry.crop((-1, -1, -1), padded.shape), self.geometry)[0]  # type: ignore[arg-type]
+        return resample(padded, geometry.crop((-1, -1, -1), padded.shape), self.geometry)[0]
 
     def cut_mask(self, mask: NoduleMask) -> np.ndarray:
         """The mask's share of each pixel, 0..1; its outline is the contour at 0.5."""

@@ -53,7 +53,7 @@ def write_segmentation(lungs: LungMask, nodules: Sequence[Nodule], path: Path) -
     import nrrd
 
     masked = [nodule for nodule in nodules if nodule.mask is not None]
-    layers = np.zeros((*lungs.geometry.shape_kji, 2), np.min_scalar_type(max(len(masked), max(Lung))))
+    layers = np.zeros((*lungs.geometry.shape_kji, 2), np.min_scalar_type(max(len(masked), *Lung)))
     layers[..., _LUNG_LAYER] = lungs.labels
     for label, nodule in reversed(list(enumerate(masked, start=1))):
         layers[..., _NODULE_LAYER][nodule.mask.box][nodule.mask.voxels] = label  # type: ignore[union-attr]
@@ -87,7 +87,11 @@ def _nodule_segments(nodules: Sequence[Nodule]) -> Iterator[Segment]:
         kind = f" {nodule.type.type}" if nodule.type else ""
         size = f" {measured.axes.mean_diameter_mm:.1f} mm" if measured else ""
         yield Segment(
-            nodule.id, f"{nodule.id}{kind}{size}", color, _NODULE_LAYER, label,
+            nodule.id,
+            f"{nodule.id}{kind}{size}",
+            color,
+            _NODULE_LAYER,
+            label,
             _extent(nodule.mask.voxels, nodule.mask.start_kji),  # type: ignore[union-attr]
             _terminology(_LESION, _NODULE, "^^", measured.side if measured else None, within_lung=True),
         )

@@ -7,7 +7,15 @@ from datetime import date
 from LungNoduleCADLib.domain.comparison import Growth, NoduleMatch
 from LungNoduleCADLib.domain.findings import StudyFindings
 from LungNoduleCADLib.domain.lung_rads import LungRadsAssessment, LungRadsCategory
-from LungNoduleCADLib.domain.nodule import AxialAxes, HistologyEstimate, MalignancyEstimate, Nodule, Origin, Review
+from LungNoduleCADLib.domain.nodule import (
+    AxialAxes,
+    HistologyEstimate,
+    MalignancyEstimate,
+    Nodule,
+    NoduleType,
+    Origin,
+    Review,
+)
 from LungNoduleCADLib.domain.provenance import Method
 
 NONE = "–"
@@ -64,7 +72,16 @@ def diameter(axes: AxialAxes | None) -> str:
 def axes_in_full(axes: AxialAxes | None) -> str:
     if axes is None:
         return "not measured"
-    return f"{axes.mean_diameter_mm:.1f} mm (long axis {axes.long_axis_mm:.1f} × short axis {axes.short_axis_mm:.1f} mm)"
+    return (
+        f"{axes.mean_diameter_mm:.1f} mm (long axis {axes.long_axis_mm:.1f} × short axis {axes.short_axis_mm:.1f} mm)"
+    )
+
+
+def solid_part(nodule: Nodule) -> AxialAxes | None:
+    """Axes of the solid part, where there is something else beside it."""
+    if nodule.measurements is None or (nodule.type and nodule.type.type is NoduleType.SOLID):
+        return None
+    return nodule.measurements.solid_axes
 
 
 def volume(nodule: Nodule) -> str:
@@ -95,12 +112,17 @@ def histology(estimate: HistologyEstimate | None) -> str:
 def detection(nodule: Nodule) -> str:
     if nodule.candidate.origin is Origin.READER:
         return f"marked by the reader; detector {percent(nodule.candidate.probability)}"
+    if nodule.candidate.origin is Origin.COUNTERPART:
+        return f"looked for where the other CT has a nodule; detector {percent(nodule.candidate.probability)}"
     return percent(nodule.candidate.probability)
 
 
 def review(nodule: Nodule) -> str:
-    return {Review.UNREVIEWED: "not yet reviewed", Review.ACCEPTED: "accepted by the reader",
-            Review.REJECTED: "rejected by the reader"}[nodule.review]
+    return {
+        Review.UNREVIEWED: "not yet reviewed",
+        Review.ACCEPTED: "accepted by the reader",
+        Review.REJECTED: "rejected by the reader",
+    }[nodule.review]
 
 
 def doubling_time(growth: Growth) -> str:
@@ -155,6 +177,11 @@ def patient(findings: StudyFindings) -> str:
     return ", ".join(parts)
 
 
+def patient_key(findings: StudyFindings) -> str:
+    """Enough of the key to notice another patient."""
+    return findings.series.patient_key[:8] or NONE
+
+
 def technique(findings: StudyFindings) -> str:
     """The scan in one line, without what is not known."""
     series, geometry = findings.series, findings.geometry
@@ -176,4 +203,6 @@ def counts(findings: StudyFindings) -> str:
     matches = findings.comparison.matches if findings.comparison else ()
     rejected = {n.id for n in findings.nodules if n.review is Review.REJECTED}
     changes = [match.change.value for match in matches if match.current_id not in rejected]
-    return ", ".join(f"{changes.count(change)} {change}" for change in dict.fromkeys(changes)) or "no nodule in either CT"
+    return (
+        ", ".join(f"{changes.count(change)} {change}" for change in dict.fromkeys(changes)) or "no nodule in either CT"
+    )

@@ -28,8 +28,8 @@ def labels_of(nodule: PackNodule | None) -> dict[str, Tensor]:
         for name in ("malignancy_rating", *DESCRIPTORS):
             targets[name][0] = nodule.mean("malignancy" if name == "malignancy_rating" else name)
             weights[name] = agreed
-        targets["type"] = _type_votes(nodule)
-        weights["type"] = agreed
+        targets["nodule_type"] = _type_votes(nodule)
+        weights["nodule_type"] = agreed
         calcified = np.mean([grade != ABSENT_CALCIFICATION for grade in nodule.ratings["calcification"]])
         targets["calcified"][0] = float(calcified)
         weights["calcified"] = agreed

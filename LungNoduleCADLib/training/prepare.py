@@ -31,20 +31,21 @@ def prepare(pack: NodulePack, scans_folder: Path | None, folder: Path, recipe: d
             report: Callable[[str], None]) -> dict[str, dict[str, SampleStore]]:
     """Stores ``{split: {"fine" | "coarse": store}}`` under ``folder``; those that are there already are only opened.
 
-    ``recipe["folds"]`` names the folds of each split. A scan belongs to the split of its patient's fold; a scan of a
+    ``recipe["folds"]`` names the folds of each split, ``recipe["samples"]`` says which splits get how many cubes. A scan belongs to the split of its patient's fold; a scan of a
     patient whom the pack does not know is never trained on.
     """
-    splits = {name: tuple(folds) for name, folds in recipe["folds"].items()}
+    splits = {name: tuple(recipe["folds"][name]) for name in recipe["samples"]}
     if not all((folder / split / kind / "samples.json").is_file() for split in splits for kind in ("fine", "coarse")):
-        scans = _scans_by_split(pack, scans_folder, splits, report)
+        scans = scans_by_split(pack, scans_folder, splits, report)
         for number, (split, folds) in enumerate(splits.items()):
             _prepare_split(pack, split, folds, scans, folder / split, recipe, np.random.default_rng(recipe["seed"] + number))
             report(f"samples for {split} are ready")
     return {split: {kind: SampleStore(folder / split / kind) for kind in ("fine", "coarse")} for split in splits}
 
 
-def _scans_by_split(pack: NodulePack, scans_folder: Path | None, splits: dict[str, tuple[int, ...]],
-                    report: Callable[[str], None]) -> dict[str, list[MarkedScan]]:
+def scans_by_split(pack: NodulePack, scans_folder: Path | None, splits: dict[str, tuple[int, ...]],
+                   report: Callable[[str], None]) -> dict[str, list[MarkedScan]]:
+    """The marked scans of each split; scans of other patients are left alone."""
     fold_of = {hashlib.sha256(n.patient_id.encode()).hexdigest()[:16]: n.fold for n in pack.nodules}
     found: dict[str, list[MarkedScan]] = {split: [] for split in splits}
     for name, (path, marks) in (scan_folders(scans_folder) if scans_folder else {}).items():

@@ -70,7 +70,7 @@ def score_encoder(runner: EncoderRunner, store: SampleStore, nodules: dict[str, 
     scores["auc_malignancy_mean"] = float(roc_auc_score(rating[clear] >= 3, logits[clear]))
     scores["mae_rating"] = float(np.abs(answers.heads["malignancy_rating"][clear, 0] - rating[clear]).mean())
     kind = np.array([reference_type(n) if n else -1 for n in known])
-    probabilities = answers.probability("type")
+    probabilities = answers.probability("nodule_type")
     scores["auc_subsolid"] = float(roc_auc_score(kind[clear] > 0, 1 - probabilities[clear, 0]))
     recalls = [float((probabilities[clear & (kind == c)].argmax(1) == c).mean()) for c in range(3)]
     scores["balanced_accuracy_type"] = float(np.mean(recalls))

@@ -151,7 +151,8 @@ def run_fresh(statement: str) -> dict:
         "seconds = time.process_time() - start\n"
         f"print(json.dumps({{'seconds': seconds, 'heavy': [m for m in {HEAVY} if m in sys.modules]}}))\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
 

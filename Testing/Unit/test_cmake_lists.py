@@ -5,6 +5,8 @@ from __future__ import annotations
 import runpy
 from pathlib import Path
 
+import pytest
+
 
 def test_the_cmake_lists_name_exactly_the_files_on_disk(repository: Path) -> None:
     lists = runpy.run_path(str(repository / "Testing" / "update_cmake_lists.py"))
@@ -24,3 +26,11 @@ def test_the_cmake_lists_hold_what_the_extension_cannot_do_without(repository: P
     assert module <= listed["LungNoduleCAD"]
     assert {"__init__.py", "__main__.py", "pipeline.py"} <= listed["LungNoduleCADLib"]
     assert "requirements.txt" in listed["Resources"]
+
+
+@pytest.mark.parametrize("folder", ["LungNoduleCAD", "LungNoduleCADLib"])
+def test_scripts_are_handed_to_slicers_macro(repository: Path, folder: str) -> None:
+    text = (repository / folder / "CMakeLists.txt").read_text(encoding="utf-8")
+
+    assert text.count("slicerMacroBuildScriptedModule(") == 1
+    assert text.count("(") == text.count(")")

@@ -36,14 +36,31 @@ MODEL = Method("nodule_ct_classify", "0.1.0", "9f2c" * 16)
 NO_HISTOLOGY = HistologyEstimate(None, "histology is decided by tissue; no trained weights")
 TYPES = (NoduleType.SOLID, NoduleType.PART_SOLID, NoduleType.GROUND_GLASS)
 CENTRES = [
-    (-70.0, -20.0, -240.0), (60.0, 10.0, -250.0), (-80.0, 20.0, -210.0), (70.0, -30.0, -215.0),
-    (-60.0, -40.0, -225.0), (55.0, 40.0, -230.0), (-90.0, 0.0, -255.0), (85.0, 0.0, -205.0),
+    (-70.0, -20.0, -240.0),
+    (60.0, 10.0, -250.0),
+    (-80.0, 20.0, -210.0),
+    (70.0, -30.0, -215.0),
+    (-60.0, -40.0, -225.0),
+    (55.0, 40.0, -230.0),
+    (-90.0, 0.0, -255.0),
+    (85.0, 0.0, -205.0),
 ]
 
 
 def _series(study_date: date | None, description: str = "CHEST LUNG 2.5 LUNG") -> SeriesDescription:
     return SeriesDescription(
-        "1.2.3.4", "1.2.3", "0123456789abcdef", study_date, description, 63.0, "F", 2.5, "LUNG", "GE MEDICAL SYSTEMS", 120.0, False
+        "1.2.3.4",
+        "1.2.3",
+        "0123456789abcdef",
+        study_date,
+        description,
+        63.0,
+        "F",
+        2.5,
+        "LUNG",
+        "GE MEDICAL SYSTEMS",
+        120.0,
+        False,
     )
 
 
@@ -67,13 +84,21 @@ def _measurements(centre: tuple[float, float, float], diameter_mm: float, kind: 
     def axes(factor: float) -> AxialAxes:
         a, b = half * factor, short * factor
         return AxialAxes(
-            round(2 * a, 1), round(2 * b, 1), 24,
+            round(2 * a, 1),
+            round(2 * b, 1),
+            24,
             ((left - a, posterior, superior), (left + a, posterior, superior)),
             ((left, posterior - b, superior), (left, posterior + b, superior)),
         )
 
     return Measurements(
-        np.pi / 6 * diameter_mm**3, axes(1.0), -120.5, 210.4, Side.RIGHT if left < 0 else Side.LEFT, "upper", 12.3,
+        np.pi / 6 * diameter_mm**3,
+        axes(1.0),
+        -120.5,
+        210.4,
+        Side.RIGHT if left < 0 else Side.LEFT,
+        "upper",
+        12.3,
         solid_volume_mm3=60.0 if kind is NoduleType.PART_SOLID else None,
         solid_axes=axes(0.5) if kind is NoduleType.PART_SOLID else None,
     )
@@ -90,7 +115,9 @@ def _nodule(number: int, diameter_mm: float, masked: bool) -> Nodule:
         mask = NoduleMask(inside[box], tuple(int(v) for v in start), GEOMETRY, MODEL)
         grid = GEOMETRY.crop(tuple(int(v) - 4 for v in start), tuple(int(v) + 8 for v in inside[box].shape))
         distance = np.linalg.norm(grid.to_lps_mm(np.stack(np.indices(grid.shape_kji), axis=-1)) - centre, axis=-1)
-        saliency = Saliency(np.exp(-((distance / diameter_mm) ** 2)).astype(np.float32) * 1.7, grid, "malignancy", 0.62, MODEL)
+        saliency = Saliency(
+            np.exp(-((distance / diameter_mm) ** 2)).astype(np.float32) * 1.7, grid, "malignancy", 0.62, MODEL
+        )
     return Nodule(
         f"N{number + 1}",
         NoduleCandidate(centre, diameter_mm, 0.91),
@@ -118,12 +145,12 @@ def _comparison(nodules: tuple[Nodule, ...]) -> StudyComparison:
     return StudyComparison(tuple(matches), 181, quality)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def lungs() -> LungMask:
     return LungMask(_lung_labels(_points()), GEOMETRY, Method("classical", "1"))
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_ct(lungs: LungMask) -> Callable[[StudyFindings], CtVolume]:
     def make(findings: StudyFindings) -> CtVolume:
         noise = np.random.default_rng(1).normal(0, 25, GEOMETRY.shape_kji)
@@ -136,19 +163,34 @@ def make_ct(lungs: LungMask) -> Callable[[StudyFindings], CtVolume]:
     return make
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_findings() -> Callable[..., StudyFindings]:
-    def make(count: int = 2, *, prior: bool = False, masked: bool = False, description: str = "CHEST LUNG 2.5 LUNG") -> StudyFindings:
+    def make(
+        count: int = 2, *, prior: bool = False, masked: bool = False, description: str = "CHEST LUNG 2.5 LUNG"
+    ) -> StudyFindings:
         nodules = tuple(_nodule(n, 6.2 + 2.3 * ((n * 3) % 5), masked) for n in range(count))
         earlier = tuple(_nodule(n, 5.2 + 2.3 * ((n * 3) % 5), masked) for n in range(count) if n != 1)
         earlier += (replace(_nodule(1, 6.0, masked), id="N9"),)
         findings = StudyFindings(
-            _series(date(2024, 3, 2), description), GEOMETRY,
-            LungSummary(2410.0, 2155.0, Method("lung_ct_segmentation", "0.1.0", "ab" * 32)), nodules,
-            Provenance("0.1.0", "2024-03-02T10:11:12", "cpu", "analyse CT -o OUT", (MODEL,), {"torch": "2.13"},
-                       (StageCost("load", 3.2, 410.0), StageCost("detect", 61.0, 2900.0))),
+            _series(date(2024, 3, 2), description),
+            GEOMETRY,
+            LungSummary(2410.0, 2155.0, Method("lung_ct_segmentation", "0.1.0", "ab" * 32)),
+            nodules,
+            Provenance(
+                "0.1.0",
+                "2024-03-02T10:11:12",
+                "cpu",
+                "analyse CT -o OUT",
+                (MODEL,),
+                {"torch": "2.13"},
+                (StageCost("load", 3.2, 410.0), StageCost("detect", 61.0, 2900.0)),
+            ),
             clinical=ClinicalContext(age_years=63.0, smoking_status="former"),
-            flags=(QualityFlag("thick_slices", Severity.WARNING, "Slices are 2.5 mm thick: volumes below 100 mm³ are uncertain."),),
+            flags=(
+                QualityFlag(
+                    "thick_slices", Severity.WARNING, "Slices are 2.5 mm thick: volumes below 100 mm³ are uncertain."
+                ),
+            ),
             operating_threshold=0.35,
         )
         if prior:

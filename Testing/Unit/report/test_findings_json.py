@@ -4,10 +4,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from LungNoduleCADLib.domain.comparison import Change
 from LungNoduleCADLib.domain.lung_rads import LungRadsCategory
-from LungNoduleCADLib.domain.nodule import Nodule, NoduleType, Review
+from LungNoduleCADLib.domain.masks import Side
+from LungNoduleCADLib.domain.nodule import Nodule, NoduleType, Origin, Review
+from LungNoduleCADLib.domain.quality import Severity
 from LungNoduleCADLib.errors import InputError
-from LungNoduleCADLib.report.findings_json import from_json, plain, read_findings, to_json, write_document
+from LungNoduleCADLib.report.findings_json import from_json, plain, read_findings, schema_path, to_json, write_document
 
 
 @pytest.mark.parametrize("count", [0, 1, 8])
@@ -105,7 +108,7 @@ def _set(document, path, value):
 def test_a_wrong_edit_is_refused_and_its_place_named(make_findings, path, value, place):
     document = to_json(make_findings(2, prior=True))
     _set(document, path, value)
-    with pytest.raises(InputError, match="findings.json") as caught:
+    with pytest.raises(InputError, match=r"findings\.json") as caught:
         from_json(document)
     assert place in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -124,6 +127,18 @@ def test_a_folder_without_findings_and_a_broken_file_are_refused(tmp_path):
     (tmp_path / "findings.json").write_text('{"schema_version": ')
     with pytest.raises(InputError, match="cannot be read as JSON"):
         read_findings(tmp_path)
+
+
+def test_the_schema_knows_every_value_of_the_enums():
+    definitions = json.loads(schema_path().read_text(encoding="utf-8"))["$defs"]
+    nodule = definitions["nodule"]["properties"]
+    assert set(nodule["candidate"]["properties"]["origin"]["enum"]) == set(Origin)
+    assert set(nodule["review"]["enum"]) == set(Review)
+    assert set(nodule["type"]["enum"]) == {*NoduleType, None}
+    assert set(nodule["side"]["enum"]) == {*Side, None}
+    assert set(definitions["match"]["properties"]["change"]["enum"]) == set(Change)
+    assert set(definitions["assessment"]["properties"]["category"]["enum"]) == set(LungRadsCategory)
+    assert set(definitions["flags"]["items"]["properties"]["severity"]["enum"]) == set(Severity)
 
 
 def test_nothing_wrong_is_written(make_findings, tmp_path):

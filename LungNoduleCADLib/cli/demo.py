@@ -1,0 +1,134 @@
+"""``demo``: a synthetic patient, scanned twice, through the whole pipeline; found against true. Needs no data."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from LungNoduleCADLib.cli.console import add_device_option, add_progress_option, emit, listening
+
+if TYPE_CHECKING:
+    from LungNoduleCADLib.domain.findings import StudyFindings
+    from LungNoduleCADLib.domain.nodule import Nodule
+    from LungNoduleCADLib.phantom.thorax import Phantom
+
+DAYS_BETWEEN = 270
+FILE_NAME = "demo.json"
+
+
+def add_parser(subparsers: argparse._SubParsersAction) -> None:
+    parser = subparsers.add_parser("demo", help="a synthetic patient, found against true")
+    parser.add_argument("-o", "--out", type=Path, required=True, help="folder for the results")
+    parser.add_argument("--seed", type=int, default=0, help="which synthetic patient (default: %(default)s)")
+    add_device_option(parser)
+    add_progress_option(parser)
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    import tempfile
+
+    from LungNoduleCADLib.cli.work import Session
+    from LungNoduleCADLib.phantom.dicom import write_dicom_series
+    from LungNoduleCADLib.phantom.thorax import make_phantom
+    from LungNoduleCADLib.report.folder import check_writable
+
+    check_writable(arguments.out)
+    with listening(arguments.progress) as listener, tempfile.TemporaryDirectory() as scratch:
+        if listener:
+            listener("phantom", 0.0, "making the phantom")
+        before, after = (make_phantom(arguments.seed, follow_up, interval_days=DAYS_BETWEEN) for follow_up in (False, True))
+        for name, phantom in (("baseline", before), ("follow-up", after)):
+            write_dicom_series(phantom.ct, Path(scratch) / name, patient_id=f"PHANTOM-{arguments.seed}")
+        session = Session(arguments.device, None, listener, command="demo")
+        rows: list[dict[str, Any]] = []
+
+        def finish(folder: Path, findings: StudyFindings) -> None:
+            rows.extend(found_against_true(before, after, findings))
+            (folder / FILE_NAME).write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
+            for name, phantom in (("baseline", before), ("follow-up", after)):
+                write_dicom_series(phantom.ct, folder / "dicom" / name, patient_id=f"PHANTOM-{arguments.seed}")
+
+        session.analyse(Path(scratch) / "follow-up", arguments.out, prior=Path(scratch) / "baseline", finish=finish)
+    if arguments.progress == "jsonl":
+        emit({"result": str(arguments.out)})
+        return 0
+    session.print_findings(arguments.out)
+    _print_rows(rows, session.findings)
+    return 0
+
+
+def found_against_true(before: Phantom, after: Phantom, findings: StudyFindings) -> list[dict[str, Any]]:
+    """A row for each true nodule of each scan: what was found within its radius, and both sides' numbers."""
+    prior = findings.prior
+    expected = expected_categories(before, after)
+    vdt = {m.current_id: m.growth.vdt_days if m.growth else None for m in findings.comparison.matches} if findings.comparison else {}
+    rows = []
+    for scan, phantom, nodules in (("baseline", before, prior.nodules if prior else ()), ("follow-up", after, findings.nodules)):
+        for truth in phantom.truth:
+            found = _nearest(truth.centre_lps_mm, max(truth.diameter_mm / 2, 3.0), nodules)
+            size = found.measurements if found else None
+            rows.append({
+                "scan": scan, "true_id": truth.id, "found_id": found.id if found else None, "type": str(truth.type),
+                "found_type": str(found.type.type) if found and found.type else None,
+                "true_volume_mm3": round(truth.volume_mm3, 1),
+                "found_volume_mm3": round(size.volume_mm3, 1) if size else None,
+                "true_vdt_days": truth.vdt_days if scan == "follow-up" else None,
+                "found_vdt_days": vdt.get(found.id) if found and scan == "follow-up" else None,
+                "true_category": expected[scan, truth.id],
+                "found_category": str(found.lung_rads.category) if found and found.lung_rads else None,
+            })
+    return rows
+
+
+def expected_categories(before: Phantom, after: Phantom) -> dict[tuple[str, str], str]:
+    """{(scan, nodule id): Lung-RADS category that the true sizes lead to}."""
+    from LungNoduleCADLib.guidelines.lung_rads_2022 import DAYS_PER_MONTH, NoduleFacts, assess_nodule, is_growth
+    from LungNoduleCADLib.guidelines.lung_rads_table import Situation
+
+    expected, earlier = {}, {}
+    for truth in before.truth:
+        facts = NoduleFacts(truth.type, truth.diameter_mm, truth.solid_diameter_mm)
+        earlier[truth.id] = (truth, assess_nodule(facts).category)
+        expected["baseline", truth.id] = str(earlier[truth.id][1])
+    for truth in after.truth:
+        facts = NoduleFacts(truth.type, truth.diameter_mm, truth.solid_diameter_mm, Situation.NEW)
+        if truth.id in earlier:
+            was, category = earlier[truth.id]
+            grows, _ = is_growth(truth.diameter_mm - was.diameter_mm, DAYS_BETWEEN)
+            facts = replace(facts, situation=Situation.GROWING if grows else Situation.STABLE,
+                            months_since_prior=DAYS_BETWEEN / DAYS_PER_MONTH, prior_mean_diameter_mm=was.diameter_mm,
+                            prior_solid_mean_diameter_mm=was.solid_diameter_mm, prior_category=category)
+        expected["follow-up", truth.id] = str(assess_nodule(facts).category)
+    return expected
+
+
+def _nearest(centre_lps_mm: tuple[float, float, float], reach_mm: float, nodules: tuple[Nodule, ...]) -> Nodule | None:
+    from math import dist
+
+    near = [n for n in nodules if dist(n.centroid_lps_mm, centre_lps_mm) <= reach_mm]
+    return min(near, key=lambda n: dist(n.centroid_lps_mm, centre_lps_mm), default=None)
+
+
+def _print_rows(rows: list[dict[str, Any]], findings: StudyFindings | None) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("scan", "nodule", "type", "true mm³", "found mm³", "error", "true VDT", "found VDT", "category true", "found",
+                  title="Found against true")
+    for row in rows:
+        true, found = row["true_volume_mm3"], row["found_volume_mm3"]
+        days = ["" if row[key] is None else f"{row[key]:.0f} d" for key in ("true_vdt_days", "found_vdt_days")]
+        table.add_row(row["scan"], row["true_id"], row["type"], f"{true:.0f}", "missed" if found is None else f"{found:.0f}",
+                      "" if found is None else f"{(found / true - 1):+.0%}", *days, row["true_category"],
+                      row["found_category"] or "")
+    console = Console()
+    console.print(table)
+    matched = {(row["scan"], row["found_id"]) for row in rows}
+    extra = [n for scan, nodules in (("baseline", findings.prior.nodules if findings and findings.prior else ()),
+                                     ("follow-up", findings.nodules if findings else ()))
+             for n in nodules if (scan, n.id) not in matched]
+    console.print(f"False positives in the two scans together: {len(extra)}")

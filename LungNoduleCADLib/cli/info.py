@@ -1,0 +1,56 @@
+"""``info``: versions, devices and models, for people and (``--json``) for the panel."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+
+
+def add_parser(subparsers: argparse._SubParsersAction) -> None:
+    parser = subparsers.add_parser("info", help="versions, devices, models")
+    parser.add_argument("--json", action="store_true", help="as JSON")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    from LungNoduleCADLib import RESEARCH_USE_ONLY, __version__
+    from LungNoduleCADLib.bundles.registry import list_bundles, models_folder
+    from LungNoduleCADLib.cli.work import package_versions
+
+    info = {
+        "version": __version__,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "packages": package_versions(),
+        "devices": devices(),
+        "models_folder": str(models_folder()),
+        "models": [{"name": b.name, "version": b.metadata["version"], "status": b.metadata["status"],
+                    "task": b.metadata["task"]} for b in list_bundles()],
+        "research_use_only": RESEARCH_USE_ONLY,
+    }
+    if arguments.json:
+        print(json.dumps(info, indent=2))
+        return 0
+    print(f"LungNoduleCAD {info['version']} on Python {info['python']}, {info['platform']}")
+    print("packages: " + ", ".join(f"{name} {number}" for name, number in info["packages"].items()))
+    print("devices:  " + ", ".join(f"{d['id']} ({d['name']})" for d in info["devices"]))
+    for model in info["models"]:
+        print(f"model:    {model['name']} {model['version']} ({model['status']}): {model['task']}")
+    print(RESEARCH_USE_ONLY)
+    return 0
+
+
+def devices() -> list[dict[str, str]]:
+    """The CPU, and CUDA devices as the driver lists them (without loading torch, which takes seconds)."""
+    import os
+    import shutil
+    import subprocess
+
+    found = [{"id": "cpu", "name": f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores"}]
+    query = shutil.which("nvidia-smi")
+    if query:
+        listed = subprocess.run([query, "--query-gpu=name", "--format=csv,noheader"], capture_output=True, text=True,
+                                timeout=5, check=False)
+        found += [{"id": f"cuda:{n}", "name": name.strip()} for n, name in enumerate(listed.stdout.splitlines())]
+    return found

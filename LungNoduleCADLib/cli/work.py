@@ -1,0 +1,174 @@
+"""What ``analyse``, ``compare`` and ``demo`` share: input to results folder, through the pipeline."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import fields, replace
+from datetime import date
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from LungNoduleCADLib.domain.clinical import ClinicalContext
+from LungNoduleCADLib.domain.findings import StudyFindings
+from LungNoduleCADLib.domain.nodule import Point
+from LungNoduleCADLib.errors import InputError
+from LungNoduleCADLib.progress import Listener, Progress
+
+if TYPE_CHECKING:
+    from LungNoduleCADLib.pipeline import AnalysedStudy, Comparison, Models
+
+PACKAGES = ("torch", "monai", "SimpleITK", "pydicom", "pyradiomics", "pyradiomics-cuda", "xgboost", "xgboost-cpu",
+            "scikit-learn", "numpy", "scipy", "reportlab")
+LOAD, WRITE = ("load", 4.0), ("write", 8.0)
+
+
+class Session:
+    """One run of the pipeline from the command line."""
+
+    def __init__(self, device: str, threshold: float | None, listener: Listener | None, command: str) -> None:
+        self.device, self.threshold, self.listener, self.command = device, threshold, listener, command
+        self.findings: StudyFindings | None = None
+
+    def analyse(self, source: Path, out: Path, *, prior: Path | None = None, points_lps_mm: Sequence[Point] = (),
+                clinical_file: Path | None = None, study_date: date | None = None,
+                finish: Callable[[Path, StudyFindings], None] | None = None) -> StudyFindings:
+        """Analyse a scan, compare it with a prior one if there is one, and write everything to ``out``.
+
+        ``finish`` may add files to the folder before it takes its place. ``source`` and ``prior`` are DICOM folders, image files or earlier results. Raises the errors of every stage;
+        ``out`` is then as it was before.
+        """
+        from LungNoduleCADLib.report.folder import check_writable, new_results
+
+        check_writable(out)
+        for path in (source, prior):
+            if path is not None and not path.exists():
+                raise InputError("There is nothing to read", expected="a folder or a file", got=str(path))
+        clinical = read_clinical(clinical_file) if clinical_file else None
+        from LungNoduleCADLib import pipeline
+        from LungNoduleCADLib.networks.build import choose_device
+
+        self.device = choose_device(self.device)
+        stages = [LOAD, *pipeline.ANALYSIS_STAGES, WRITE]
+        if prior is not None:
+            stages = [LOAD, *pipeline.ANALYSIS_STAGES, LOAD, *pipeline.ANALYSIS_STAGES, *pipeline.COMPARISON_STAGES, WRITE]
+        progress = Progress(stages, self.listener)
+        with new_results(out) as folder:
+            models = pipeline.Models.load(self.device, self.threshold)
+            current = self._study(source, models, progress, points_lps_mm, clinical, study_date)
+            earlier = self._study(prior, models, progress, (), None, None) if prior else None
+            compared = pipeline.compare_studies(earlier, current, models, progress) if earlier else None
+            with progress.stage("write", "writing the report"):
+                current = compared.current if compared else current
+                findings = self._with_provenance(current.findings, progress)
+                self._write(folder, replace(current, findings=findings), compared)
+            _finish_run_file(folder, progress)
+            if finish:
+                finish(folder, findings)
+        self.findings = findings
+        return findings
+
+    def print_findings(self, out: Path) -> None:
+        """A table of what was found, for people."""
+        from rich.console import Console
+        from rich.table import Table
+
+        if self.findings is None:
+            return
+        console = Console()
+        changes = {m.current_id: m for m in self.findings.comparison.matches} if self.findings.comparison else {}
+        columns = ["", "where", "mean diameter mm", "volume mm³", "type", "malignancy", "Lung-RADS"]
+        table = Table(*columns, *(["change", "VDT days"] if changes else []))
+        for nodule in self.findings.nodules:
+            size, match = nodule.measurements, changes.get(nodule.id)
+            malignancy = nodule.malignancy.probability if nodule.malignancy else None
+            row = [nodule.id, f"{size.side or '?'} {size.zone or ''}" if size else "not outlined",
+                   f"{size.axes.mean_diameter_mm:.1f}" if size else "", f"{size.volume_mm3:.0f}" if size else "",
+                   str(nodule.type.type) if nodule.type else "", "" if malignancy is None else f"{malignancy:.0%}",
+                   str(nodule.lung_rads.category) if nodule.lung_rads else ""]
+            if changes:
+                vdt = match.growth.vdt_days if match and match.growth else None
+                row += [str(match.change) if match else "", "" if vdt is None else f"{vdt:.0f}"]
+            table.add_row(*row)
+        console.print(table)
+        exam = self.findings.lung_rads
+        if exam is not None:
+            console.print(f"Lung-RADS {exam.category}{'S' if exam.modifier_s else ''}: {exam.management}")
+        console.print(f"{out / 'report.pdf'}    Research use only.", soft_wrap=True)
+
+    def _study(self, source: Path, models: Models, progress: Progress, points: Sequence[Point],
+               clinical: ClinicalContext | None, study_date: date | None) -> AnalysedStudy:
+        from LungNoduleCADLib import pipeline
+        from LungNoduleCADLib.dicom.load import load_ct
+        from LungNoduleCADLib.report.folder import is_result
+        from LungNoduleCADLib.report.reread import read_study
+
+        with progress.stage("load", f"reading {source.name}"):
+            if source.is_dir() and is_result(source):
+                return pipeline.AnalysedStudy(*read_study(source))
+            ct = load_ct(source, study_date)
+        return pipeline.analyse_study(ct, models, progress, points_lps_mm=points, clinical=clinical, device=self.device)
+
+    def _with_provenance(self, findings: StudyFindings, progress: Progress) -> StudyFindings:
+        return replace(findings, provenance=replace(
+            findings.provenance, command=self.command, packages=package_versions(), stages=tuple(progress.costs)))
+
+    def _write(self, folder: Path, current: AnalysedStudy, compared: Comparison | None) -> None:
+        from LungNoduleCADLib.report.reread import write_ct
+        from LungNoduleCADLib.report.write import write_results
+
+        prior = compared.prior if compared else None
+        write_results(current.findings, current.ct, current.lungs, folder, prior.ct if prior else None)
+        write_ct(current.ct, current.lungs, folder)
+        if compared is not None and prior is not None:
+            import SimpleITK as sitk
+
+            (folder / "prior").mkdir()
+            write_results(prior.findings, prior.ct, prior.lungs, folder / "prior")
+            write_ct(prior.ct, prior.lungs, folder / "prior")
+            sitk.WriteTransform(compared.registration.transform, str(folder / "current_to_prior.h5"))
+
+
+def read_clinical(file: Path) -> ClinicalContext:
+    """Clinical facts from a JSON object with the fields of ``ClinicalContext``; a field left out is unknown.
+
+    Raises
+    ------
+    InputError : not JSON, an unknown field, or a value of the wrong kind.
+    """
+    import cattrs
+
+    names = [field.name for field in fields(ClinicalContext)]
+    try:
+        facts = json.loads(file.read_text(encoding="utf-8"))
+        unknown = sorted(set(facts) - set(names))
+        if unknown:
+            raise InputError(f"{file.name} has unknown fields", expected=", ".join(names), got=", ".join(unknown))
+        return cattrs.structure(facts, ClinicalContext)
+    except (OSError, ValueError, TypeError, cattrs.BaseValidationError) as error:
+        raise InputError(f"{file} cannot be read as clinical facts", expected=f"a JSON object with {', '.join(names)}",
+                         got=str(error).splitlines()[0]) from error
+
+
+def package_versions() -> dict[str, str]:
+    """Versions of the packages that results depend on."""
+    found = {}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _finish_run_file(folder: Path, progress: Progress) -> None:
+    """``run.json`` was written inside the last stage; add what that stage cost."""
+    from dataclasses import asdict
+
+    file = folder / "run.json"
+    run = json.loads(file.read_text(encoding="utf-8"))
+    run["stages"] = [asdict(cost) for cost in progress.costs]
+    run["total_seconds"] = round(sum(cost.seconds for cost in progress.costs), 3)
+    run["peak_memory_mb"] = max(cost.peak_memory_mb for cost in progress.costs)
+    file.write_text(json.dumps(run, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

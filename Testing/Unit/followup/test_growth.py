@@ -1,0 +1,143 @@
+"""Volume doubling, its interval, and what a change is called."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from LungNoduleCADLib.domain.comparison import Change, Growth
+from LungNoduleCADLib.domain.nodule import Nodule, NoduleType
+from LungNoduleCADLib.errors import InputError
+from LungNoduleCADLib.followup.growth import (
+    classify_change,
+    log_volume_sd,
+    measure_growth,
+    volume_doubling_time_days,
+)
+
+Make = Callable[..., Nodule]
+THIN = (1.0, 1.0)
+V8 = 268.08  # mm3 of an 8 mm sphere
+
+
+@pytest.mark.parametrize(("before", "after", "days", "expected"), [
+    (100, 200, 400, 400.0), (113, 268, 365, 292.96), (100, 125, 90, 279.57), (200, 100, 400, -400.0),
+])
+def test_doubling_times_agree_with_the_published_formula(before: float, after: float, days: int, expected: float) -> None:
+    assert volume_doubling_time_days(before, after, days) == pytest.approx(expected, abs=0.005)
+
+
+def test_equal_volumes_and_no_elapsed_time_have_no_doubling_time() -> None:
+    assert volume_doubling_time_days(100, 100, 365) is None
+    assert volume_doubling_time_days(100, 200, 0) is None
+
+
+@pytest.mark.parametrize(("kind", "lower", "upper"), [(NoduleType.SOLID, -27.0, 27.0), (None, -35.4, 28.6)])
+def test_two_thin_scans_of_an_8_mm_nodule_differ_by_the_published_limits(
+    kind: NoduleType | None, lower: float, upper: float
+) -> None:
+    sd_of_difference = math.sqrt(2) * log_volume_sd(V8, kind, 1.0)
+
+    assert 2 * 1.96 * sd_of_difference == pytest.approx(math.log1p(upper / 100) - math.log1p(lower / 100), rel=0.01)
+
+
+def test_small_subsolid_and_thickly_sliced_nodules_are_less_certain() -> None:
+    reference = log_volume_sd(V8, NoduleType.SOLID, 1.0)
+
+    assert log_volume_sd(V8 / 4, NoduleType.SOLID, 1.0) > reference
+    assert log_volume_sd(V8, NoduleType.GROUND_GLASS, 1.0) > reference
+    assert log_volume_sd(V8, NoduleType.SOLID, 2.5) > reference
+    assert log_volume_sd(V8, NoduleType.SOLID, 5.0) > log_volume_sd(V8, NoduleType.SOLID, 2.5)
+
+
+def test_the_interval_holds_the_true_change_in_95_of_100_simulated_pairs(nodule: Make) -> None:
+    rng = np.random.default_rng(0)
+    truth = (V8, 1.6 * V8)
+    sds = [log_volume_sd(v, NoduleType.SOLID, 1.0) for v in truth]
+    held = []
+    for noise in rng.normal(size=(2000, 2)):
+        before, after = (nodule(volume_mm3=v * math.exp(sd * z)) for v, sd, z in zip(truth, sds, noise, strict=True))
+        low, high = measure_growth(before, after, 200, THIN).volume_change_interval_95_percent
+        held.append(low <= 60.0 <= high)
+
+    assert 0.93 <= np.mean(held) <= 0.97
+
+
+def test_sure_growth_has_a_bounded_doubling_time(nodule: Make) -> None:
+    growth = measure_growth(nodule(volume_mm3=V8), nodule(volume_mm3=2 * V8), 400, THIN)
+    shortest, longest = growth.vdt_interval_95_days
+
+    assert growth.vdt_days == pytest.approx(400)
+    assert 0 < shortest < 400 < longest
+    assert growth.mean_diameter_change_mm == pytest.approx(2.1)
+    assert growth.volume_change_percent == pytest.approx(100)
+    assert classify_change(growth) is Change.GROWN
+
+
+def test_a_rate_that_may_be_zero_leaves_the_slow_end_open(nodule: Make) -> None:
+    growth = measure_growth(nodule(volume_mm3=V8), nodule(volume_mm3=1.05 * V8), 100, THIN)
+    shortest, longest = growth.vdt_interval_95_days
+
+    assert 0 < shortest < growth.vdt_days
+    assert longest is None
+
+
+def test_sure_shrinkage_is_a_negative_doubling_time_between_negative_ends(nodule: Make) -> None:
+    growth = measure_growth(nodule(volume_mm3=2 * V8), nodule(volume_mm3=V8), 400, THIN)
+    low, high = growth.vdt_interval_95_days
+
+    assert low < growth.vdt_days < high < 0
+    assert classify_change(growth) is Change.SHRUNK
+
+
+def test_without_change_there_is_no_doubling_time_and_the_nodule_is_stable(nodule: Make) -> None:
+    growth = measure_growth(nodule(), nodule(), 365, THIN)
+
+    assert growth.volume_change_percent == 0
+    assert growth.vdt_days is None
+    assert classify_change(growth) is Change.STABLE
+
+
+@pytest.mark.parametrize("days", [None, 0])
+def test_without_elapsed_time_the_change_is_given_and_the_doubling_time_is_not(nodule: Make, days: int | None) -> None:
+    growth = measure_growth(nodule(volume_mm3=V8), nodule(volume_mm3=2 * V8), days, THIN)
+
+    assert growth.volume_change_percent == pytest.approx(100)
+    assert growth.vdt_days is None
+    assert growth.vdt_interval_95_days is None
+
+
+def test_a_negative_interval_is_refused(nodule: Make) -> None:
+    with pytest.raises(InputError, match="swap"):
+        measure_growth(nodule(), nodule(), -1, THIN)
+
+
+def test_a_nodule_that_was_not_measured_has_no_growth(nodule: Make) -> None:
+    assert measure_growth(nodule(volume_mm3=None), nodule(), 365, THIN) is None
+
+
+def test_growth_of_a_large_nodule_that_a_small_one_cannot_prove(nodule: Make) -> None:
+    large = measure_growth(nodule(volume_mm3=2000), nodule(volume_mm3=2000 * 1.4), 365, THIN)
+    small = measure_growth(nodule(volume_mm3=50), nodule(volume_mm3=50 * 1.4), 365, THIN)
+
+    assert classify_change(large) is Change.GROWN
+    assert classify_change(small) is Change.UNCERTAIN
+
+
+@pytest.mark.parametrize(("change", "interval", "expected"), [
+    (26.0, (2.0, 60.0), Change.GROWN),
+    (24.0, (2.0, 60.0), Change.UNCERTAIN),
+    (26.0, (-1.0, 60.0), Change.UNCERTAIN),
+    (15.0, (7.0, 24.0), Change.STABLE),
+    (9.0, (-20.0, 45.0), Change.STABLE),
+    (11.0, (-20.0, 45.0), Change.UNCERTAIN),
+    (-22.0, (-40.0, -2.0), Change.SHRUNK),
+    (-22.0, (-50.0, 10.0), Change.UNCERTAIN),
+])
+def test_the_class_follows_the_interval_and_the_25_percent_rule(
+    change: float, interval: tuple[float, float], expected: Change
+) -> None:
+    assert classify_change(Growth(365, change, interval, 0.0, None, None)) is expected

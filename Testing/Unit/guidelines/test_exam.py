@@ -1,0 +1,144 @@
+from dataclasses import replace
+
+import pytest
+
+from LungNoduleCADLib.domain.clinical import ClinicalContext
+from LungNoduleCADLib.domain.comparison import Change, Growth, NoduleMatch, StudyComparison
+from LungNoduleCADLib.domain.findings import LungSummary, StudyFindings
+from LungNoduleCADLib.domain.geometry import Geometry
+from LungNoduleCADLib.domain.nodule import (
+    AxialAxes,
+    Measurements,
+    Nodule,
+    NoduleCandidate,
+    NoduleType,
+    Review,
+    TypeEstimate,
+)
+from LungNoduleCADLib.domain.provenance import Method, Provenance
+from LungNoduleCADLib.domain.quality import QualityFlag, Severity
+from LungNoduleCADLib.domain.study import SeriesDescription
+from LungNoduleCADLib.guidelines.exam import assess_findings
+from LungNoduleCADLib.guidelines.lung_rads_2022 import facts_of
+from LungNoduleCADLib.guidelines.lung_rads_table import Situation
+
+SOLID, PART, GGN = NoduleType.SOLID, NoduleType.PART_SOLID, NoduleType.GROUND_GLASS
+METHOD = Method("test", "1")
+ORIGIN = (0.0, 0.0, 0.0)
+
+
+def _axes(size):
+    return AxialAxes(size, size, 0, (ORIGIN, ORIGIN), (ORIGIN, ORIGIN))
+
+
+def _nodule(id_, size, kind=SOLID, solid=None):
+    measured = Measurements(
+        100.0, _axes(size), 0.0, 100.0, None, None, None, solid_axes=_axes(solid) if solid else None
+    )
+    return Nodule(id_, NoduleCandidate(ORIGIN), ORIGIN, measurements=measured, type=TypeEstimate(kind, {}, METHOD))
+
+
+def _match(change_mm, days=180, change=Change.STABLE):
+    return NoduleMatch("P1", "N1", change, 1.0, Growth(days, 60.0, (10.0, 90.0), change_mm, 400.0, None))
+
+
+def _study(*nodules, **more):
+    return StudyFindings(
+        SeriesDescription("1"),
+        Geometry((1, 1, 1), ORIGIN, (1.0, 1.0, 1.0)),
+        LungSummary(1.0, 1.0, METHOD),
+        nodules,
+        Provenance("0", "", "cpu", ""),
+        **more,
+    )
+
+
+def _followed(now, before, match):
+    return assess_findings(_study(now, comparison=StudyComparison((match,), 180, None), prior=_study(before)))
+
+
+def test_without_a_prior_a_nodule_is_at_baseline():
+    facts = facts_of(_nodule("N1", 8.04, PART, 3.0))
+    assert (facts.situation, facts.mean_diameter_mm, facts.solid_mean_diameter_mm) == (Situation.BASELINE, 8.0, 3.0)
+
+
+@pytest.mark.parametrize(
+    ("match", "situation"),
+    [
+        (NoduleMatch(None, "N1", Change.NEW), Situation.NEW),
+        (NoduleMatch(None, "N1", Change.UNCERTAIN), Situation.BASELINE),
+        (_match(1.5), Situation.STABLE),
+        (_match(1.6), Situation.GROWING),
+        (_match(1.6, 800), Situation.STABLE),
+        (_match(-3.0, change=Change.SHRUNK), Situation.STABLE),
+    ],
+)
+def test_the_situation_follows_the_comparison(match, situation):
+    assert facts_of(_nodule("N1", 8.0), match).situation is situation
+
+
+def test_volume_growth_without_diameter_growth_is_told():
+    facts = facts_of(_nodule("N1", 8.0), _match(1.2, change=Change.GROWN))
+    assert facts.situation is Situation.STABLE
+    assert any("not growth by Lung-RADS" in note for note in facts.notes)
+
+
+def test_a_growing_solid_part_in_a_part_solid_nodule_that_keeps_its_size_is_growth():
+    facts = facts_of(_nodule("N1", 12.0, PART, 5.0), _match(0.2), _nodule("P1", 11.8, PART, 3.0))
+    assert facts.situation is Situation.GROWING
+
+
+def test_a_ground_glass_nodule_that_became_part_solid_has_a_new_solid_part():
+    facts = facts_of(_nodule("N1", 12.0, PART, 3.0), _match(0.0), _nodule("P1", 12.0, GGN))
+    assert facts.situation is Situation.GROWING
+    assert any("new solid part" in note for note in facts.notes)
+
+
+def test_an_unmeasured_nodule_has_no_facts_and_the_exam_says_so():
+    bare = Nodule("N1", NoduleCandidate(ORIGIN), ORIGIN)
+    assert facts_of(bare) is None
+    exam = assess_findings(_study(bare)).lung_rads
+    assert any("N1" in note for note in exam.notes)
+
+
+def test_a_stable_nodule_steps_down_from_its_category_in_the_prior_study():
+    study = _followed(_nodule("N1", 7.0), _nodule("P1", 7.1), _match(-0.1, 185))
+    assert study.prior.nodules[0].lung_rads.category.value == "3"
+    assert study.nodules[0].lung_rads.rule_id == "stepped-down-3-to-2"
+    assert study.lung_rads.category.value == "2"
+
+
+def test_a_growing_nodule_decides_the_exam():
+    study = _followed(_nodule("N1", 8.5), _nodule("P1", 6.0), _match(2.5))
+    assert (study.lung_rads.category.value, study.lung_rads.decided_by) == ("4B", "N1")
+
+
+def test_a_rejected_nodule_does_not_count():
+    study = assess_findings(_study(replace(_nodule("N1", 20.0), review=Review.REJECTED), _nodule("N2", 5.0)))
+    assert study.nodules[0].lung_rads is None
+    assert study.lung_rads.category.value == "2"
+
+
+def test_another_significant_finding_adds_the_modifier():
+    study = assess_findings(_study(clinical=ClinicalContext(significant_other_finding=True)))
+    assert (study.lung_rads.category.value, study.lung_rads.modifier_s) == ("1", True)
+
+
+def test_serious_quality_flags_and_many_new_nodules_point_to_category_0():
+    nodules = [_nodule(f"N{n}", 5.0) for n in range(7)]
+    matches = tuple(NoduleMatch(None, nodule.id, Change.NEW) for nodule in nodules)
+    study = assess_findings(
+        _study(
+            *nodules,
+            comparison=StudyComparison(matches, 180, None),
+            flags=(QualityFlag("cut_lung", Severity.SERIOUS, "The right lung is cut off."),),
+        )
+    )
+    notes = " ".join(study.lung_rads.notes)
+    assert "The right lung is cut off." in notes
+    assert "7 new nodules" in notes
+
+
+def test_assessing_twice_changes_nothing():
+    study = _followed(_nodule("N1", 8.5), _nodule("P1", 6.0), _match(2.5))
+    assert assess_findings(study) == study

@@ -1,0 +1,285 @@
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from LungNoduleCADLib.domain.lung_rads import LungRadsCategory
+from LungNoduleCADLib.domain.nodule import NoduleType
+from LungNoduleCADLib.guidelines.lung_rads_2022 import (
+    NoduleFacts,
+    assess_exam,
+    assess_nodule,
+    find_rule,
+    is_growth,
+    reader_decision,
+    round_mm,
+)
+from LungNoduleCADLib.guidelines.lung_rads_table import MANAGEMENT, SIZE_RULES, Situation
+
+SOLID, PART, GGN = NoduleType.SOLID, NoduleType.PART_SOLID, NoduleType.GROUND_GLASS
+BASELINE, NEW, GROWING, STABLE = Situation.BASELINE, Situation.NEW, Situation.GROWING, Situation.STABLE
+
+# (type, situation, total mm, solid part mm, category, rule id): every row of the table, at both of its ends.
+ROWS = [
+    (SOLID, BASELINE, 0.5, None, "2", "solid-baseline-2"),
+    (SOLID, BASELINE, 5.9, None, "2", "solid-baseline-2"),
+    (SOLID, BASELINE, 6.0, None, "3", "solid-baseline-3"),
+    (SOLID, BASELINE, 7.9, None, "3", "solid-baseline-3"),
+    (SOLID, BASELINE, 8.0, None, "4A", "solid-baseline-4A"),
+    (SOLID, BASELINE, 14.9, None, "4A", "solid-baseline-4A"),
+    (SOLID, BASELINE, 15.0, None, "4B", "solid-baseline-4B"),
+    (SOLID, NEW, 3.9, None, "2", "solid-new-2"),
+    (SOLID, NEW, 4.0, None, "3", "solid-new-3"),
+    (SOLID, NEW, 5.9, None, "3", "solid-new-3"),
+    (SOLID, NEW, 6.0, None, "4A", "solid-new-4A"),
+    (SOLID, NEW, 7.9, None, "4A", "solid-new-4A"),
+    (SOLID, NEW, 8.0, None, "4B", "solid-new-4B"),
+    (SOLID, GROWING, 3.0, None, "4A", "solid-growing-4A"),
+    (SOLID, GROWING, 7.9, None, "4A", "solid-growing-4A"),
+    (SOLID, GROWING, 8.0, None, "4B", "solid-growing-4B"),
+    (PART, BASELINE, 5.9, 3.0, "2", "part-solid-baseline-2"),
+    (PART, BASELINE, 6.0, 5.9, "3", "part-solid-baseline-3"),
+    (PART, BASELINE, 40.0, 5.9, "3", "part-solid-baseline-3"),
+    (PART, BASELINE, 10.0, 6.0, "4A", "part-solid-baseline-4A"),
+    (PART, BASELINE, 10.0, 7.9, "4A", "part-solid-baseline-4A"),
+    (PART, BASELINE, 10.0, 8.0, "4B", "part-solid-baseline-4B"),
+    (PART, NEW, 5.9, 5.0, "3", "part-solid-new-3"),
+    (PART, NEW, 6.0, 3.9, "4A", "part-solid-new-4A"),
+    (PART, NEW, 6.0, 4.0, "4B", "part-solid-new-4B"),
+    (PART, GROWING, 5.0, 3.9, "4A", "part-solid-growing-4A"),
+    (PART, GROWING, 5.0, 4.0, "4B", "part-solid-growing-4B"),
+    (GGN, BASELINE, 29.9, None, "2", "ground-glass-baseline-2"),
+    (GGN, BASELINE, 30.0, None, "3", "ground-glass-baseline-3"),
+    (GGN, NEW, 29.9, None, "2", "ground-glass-baseline-2"),
+    (GGN, NEW, 30.0, None, "3", "ground-glass-baseline-3"),
+    (GGN, GROWING, 29.9, None, "2", "ground-glass-baseline-2"),
+    (GGN, GROWING, 30.0, None, "3", "ground-glass-growing-3"),
+    (GGN, STABLE, 29.9, None, "2", "ground-glass-stable-2"),
+    (GGN, STABLE, 45.0, None, "2", "ground-glass-stable-2"),
+]
+
+
+@pytest.mark.parametrize(("kind", "situation", "total", "solid", "category", "rule"), ROWS)
+def test_a_nodule_gets_the_category_of_its_row(kind, situation, total, solid, category, rule):
+    assessment = assess_nodule(NoduleFacts(kind, total, solid, situation))
+    assert (assessment.category.value, assessment.rule_id) == (category, rule)
+    assert assessment.management == MANAGEMENT[LungRadsCategory(category)]
+    assert assessment.source == "ACR Lung-RADS v2022"
+
+
+def test_every_row_of_the_table_is_tested_above():
+    assert {row[-1] for row in ROWS} == {rule.id for rule in SIZE_RULES}
+    assert len({rule.id for rule in SIZE_RULES}) == len(SIZE_RULES)
+
+
+@pytest.mark.parametrize(
+    ("measured", "rounded", "category"),
+    [(5.94, 5.9, "2"), (5.95, 6.0, "3"), (7.94, 7.9, "3"), (7.95, 8.0, "4A"), (14.94, 14.9, "4A"), (14.95, 15.0, "4B")],
+)
+def test_sizes_are_rounded_half_up_to_a_tenth_before_they_are_compared(measured, rounded, category):
+    assert round_mm(measured) == rounded
+    assert assess_nodule(NoduleFacts(SOLID, measured)).category.value == category
+
+
+sizes = st.floats(0.0, 80.0, allow_nan=False)
+facts = st.builds(
+    NoduleFacts,
+    type=st.sampled_from([None, *NoduleType]),
+    mean_diameter_mm=sizes,
+    solid_mean_diameter_mm=st.none() | sizes,
+    situation=st.sampled_from(Situation),
+    months_since_prior=st.none() | st.floats(0.1, 60),
+    prior_mean_diameter_mm=st.none() | sizes,
+    prior_solid_mean_diameter_mm=st.none() | sizes,
+    prior_category=st.none() | st.sampled_from(LungRadsCategory),
+    juxtapleural_smooth=st.none() | st.booleans(),
+    benign_pattern=st.none() | st.booleans(),
+    suspicious_features=st.none() | st.booleans(),
+)
+
+
+@settings(deadline=None)
+@given(facts)
+def test_exactly_one_size_row_holds(nodule):
+    kind, total, solid = (
+        nodule.type or SOLID,
+        round_mm(nodule.mean_diameter_mm),
+        round_mm(nodule.solid_mean_diameter_mm or 0),
+    )
+    rows = [
+        rule
+        for rule in SIZE_RULES
+        if rule.type is kind
+        and nodule.situation in rule.situations
+        and rule.total.holds(total)
+        and rule.solid_part.holds(solid)
+    ]
+    assert len(rows) == 1
+    assert rows[0] == find_rule(nodule)
+
+
+@settings(deadline=None)
+@given(facts)
+def test_every_nodule_gets_a_category_with_reason_management_and_source(nodule):
+    assessment = assess_nodule(nodule)
+    assert all([assessment.rule_id, assessment.reason, assessment.management, assessment.source])
+
+
+@settings(deadline=None)
+@given(facts, st.floats(0, 30), st.floats(0, 30))
+def test_a_larger_nodule_is_never_less_suspicious(nodule, more, more_solid):
+    # A smooth juxtapleural nodule is bounded at 10 mm, above which its size row holds: still monotone.
+    larger = replace(
+        nodule,
+        mean_diameter_mm=nodule.mean_diameter_mm + more,
+        solid_mean_diameter_mm=None
+        if nodule.solid_mean_diameter_mm is None
+        else nodule.solid_mean_diameter_mm + more_solid,
+    )
+    assert assess_nodule(larger).category.suspicion >= assess_nodule(nodule).category.suspicion
+
+
+@settings(deadline=None)
+@given(facts)
+def test_a_stable_nodule_is_never_more_suspicious_than_the_same_one_growing(nodule):
+    if nodule.prior_category in (LungRadsCategory.C4A, LungRadsCategory.C4B, LungRadsCategory.C4X):
+        return
+    stable, growing = (assess_nodule(replace(nodule, situation=situation)) for situation in (STABLE, GROWING))
+    if nodule.type is GGN or nodule.benign_pattern:
+        return
+    assert stable.category.suspicion <= growing.category.suspicion
+
+
+def _stable(prior, months, now=7.0, before=7.0, kind=SOLID, solid=None):
+    return assess_nodule(
+        NoduleFacts(kind, now, solid, STABLE, months, before, solid, prior_category=LungRadsCategory(prior))
+    )
+
+
+@pytest.mark.parametrize(
+    ("prior", "months", "category", "rule"),
+    [
+        ("3", 6.0, "2", "stepped-down-3-to-2"),
+        ("3", 3.0, "3", "stable-3"),
+        ("3", None, "3", "stable-3"),
+        ("4A", 3.0, "3", "stepped-down-4A-to-3"),
+        ("4A", 12.0, "3", "stepped-down-4A-to-3"),
+        ("4A", 1.0, "4A", "stable-4A"),
+        ("4B", 12.0, "4B", "stable-4B"),
+        ("4X", 12.0, "4X", "stable-4X"),
+        ("2", 12.0, "2", "stable-2"),
+    ],
+)
+def test_a_stable_nodule_steps_down_only_at_the_interval_asked_for(prior, months, category, rule):
+    assessment = _stable(prior, months)
+    assert (assessment.category.value, assessment.rule_id) == (category, rule)
+
+
+def test_a_4b_nodule_that_shrank_stays_4b_and_says_why():
+    assessment = _stable("4B", 6.0, now=9.0, before=16.0)
+    assert assessment.category is LungRadsCategory.C4B
+    assert any("proven benign" in note for note in assessment.notes)
+
+
+def test_a_nodule_that_crosses_a_size_threshold_is_raised_even_without_growth():
+    assessment = _stable("3", 6.0, now=8.2, before=7.6)
+    assert (assessment.category.value, assessment.rule_id) == ("4A", "solid-baseline-4A")
+    assert any("crossed a size threshold" in note for note in assessment.notes)
+
+
+def test_a_solid_part_that_crosses_a_threshold_raises_a_part_solid_nodule():
+    nodule = NoduleFacts(PART, 12.0, 6.2, STABLE, 6.0, 12.0, 5.5, prior_category=LungRadsCategory.C3)
+    assert assess_nodule(nodule).category is LungRadsCategory.C4A
+
+
+def test_a_large_stable_ground_glass_nodule_is_2_at_any_interval():
+    assert _stable("3", 2.0, now=33.0, before=33.0, kind=GGN).category is LungRadsCategory.C2
+
+
+def test_a_stable_nodule_without_a_prior_category_is_taken_by_its_size_and_says_so():
+    assessment = assess_nodule(NoduleFacts(SOLID, 7.0, situation=STABLE))
+    assert assessment.category is LungRadsCategory.C3
+    assert any("prior category is not known" in note for note in assessment.notes)
+
+
+@pytest.mark.parametrize(
+    ("change_mm", "days", "growing"),
+    [
+        (1.5, 365, False),
+        (7.6 - 6.1, 180, False),
+        (1.6, 365, True),
+        (1.6, 90, True),
+        (1.6, None, True),
+        (1.6, 730, False),
+        (3.2, 730, True),
+        (-2.0, 180, False),
+    ],
+)
+def test_growth_is_strictly_more_than_one_and_a_half_mm_within_twelve_months(change_mm, days, growing):
+    assert is_growth(change_mm, days)[0] is growing
+
+
+def test_slow_growth_over_more_than_a_year_is_told():
+    assert is_growth(2.0, 730) == (False, True)
+
+
+def test_a_smooth_juxtapleural_nodule_below_10_mm_is_2_and_not_at_10():
+    nodule = NoduleFacts(SOLID, 9.9, juxtapleural_smooth=True)
+    assert assess_nodule(nodule).rule_id == "juxtapleural-2"
+    assert assess_nodule(replace(nodule, mean_diameter_mm=10.0)).category is LungRadsCategory.C4A
+    assert assess_nodule(replace(nodule, situation=GROWING)).category is LungRadsCategory.C4B
+    assert assess_nodule(replace(nodule, type=PART, solid_mean_diameter_mm=2.0)).category is LungRadsCategory.C3
+
+
+def test_what_was_not_assessed_is_noted_only_where_it_matters():
+    assert any("Juxtapleural" in note for note in assess_nodule(NoduleFacts(SOLID, 7.0)).notes)
+    assert not assess_nodule(NoduleFacts(SOLID, 5.0)).notes
+    assert not assess_nodule(NoduleFacts(SOLID, 7.0, juxtapleural_smooth=False)).notes
+    assert not assess_nodule(NoduleFacts(SOLID, 12.0)).notes
+
+
+def test_benign_calcification_is_1_at_any_size():
+    assert assess_nodule(NoduleFacts(SOLID, 25.0, benign_pattern=True)).rule_id == "benign-pattern-1"
+
+
+@pytest.mark.parametrize(("size", "category"), [(5.0, "2"), (6.0, "4X"), (20.0, "4X")])
+def test_suspicious_features_raise_category_3_and_4_to_4x(size, category):
+    assert assess_nodule(NoduleFacts(SOLID, size, suspicious_features=True)).category.value == category
+
+
+@pytest.mark.parametrize(
+    ("nodule", "words"),
+    [
+        (NoduleFacts(GGN, 31.0, situation=GROWING), "does not list a growing ground-glass"),
+        (NoduleFacts(PART, 5.0, 2.0, NEW), "row for its size"),
+        (NoduleFacts(PART, 9.0, None), "solid part could not be measured"),
+        (NoduleFacts(None, 9.0), "assessed as solid"),
+    ],
+)
+def test_an_ambiguity_is_told_to_the_reader(nodule, words):
+    assert any(words in note for note in assess_nodule(nodule).notes)
+
+
+def test_the_exam_is_its_most_suspicious_nodule():
+    nodules = [(f"N{n}", assess_nodule(NoduleFacts(SOLID, size))) for n, size in enumerate((5.0, 16.0, 9.0), start=1)]
+    exam = assess_exam(nodules, significant_other_finding=True, notes=("a note",))
+    assert (exam.category.value, exam.decided_by, exam.modifier_s) == ("4B", "N2", True)
+    assert "N2" in exam.reason
+    assert "a note" in exam.notes
+
+
+def test_an_exam_without_nodules_is_1():
+    assert assess_exam([]).category is LungRadsCategory.C1
+
+
+def test_a_readers_decision_says_what_the_rules_gave():
+    decided = reader_decision(LungRadsCategory.C4X, assess_nodule(NoduleFacts(SOLID, 9.0)))
+    assert (decided.category.value, decided.decided_by) == ("4X", "reader")
+    assert "solid-baseline-4A" in decided.reason
+
+
+@pytest.mark.parametrize("size", [-1.0, float("nan"), float("inf")])
+def test_an_impossible_size_is_refused(size):
+    with pytest.raises(ValueError, match="diameters of 0 mm or more"):
+        NoduleFacts(SOLID, size)
