@@ -43,9 +43,19 @@ def set_up() -> None:
     venv.create(ENVIRONMENT, clear=True, with_pip=own_pip)
     pip = [str(PYTHON), "-m", "pip"] if own_pip else [sys.executable, "-m", "pip", "--python", str(PYTHON)]
     subprocess.run(
-        [*pip, "install", "-qq", "--disable-pip-version-check", "--constraint", "Resources/constraints.txt",
-         "--editable", ".[radiomics,test]"],
-        cwd=ROOT, check=True, stdout=sys.stderr,
+        [
+            *pip,
+            "install",
+            "-qq",
+            "--disable-pip-version-check",
+            "--constraint",
+            "Resources/constraints.txt",
+            "--editable",
+            ".[radiomics,test]",
+        ],
+        cwd=ROOT,
+        check=True,
+        stdout=sys.stderr,
     )
     STAMP.write_text(wanted(), encoding="utf-8")
     print(f"Set up in {time.monotonic() - start:.0f} s.", file=sys.stderr, flush=True)
@@ -53,14 +63,19 @@ def set_up() -> None:
 
 def main(arguments: list[str]) -> int:
     if not SUPPORTED[0] <= sys.version_info[:2] < SUPPORTED[1]:
-        print(f"LungNoduleCAD needs Python 3.11 to 3.13, this is {sys.version.split()[0]}; run it with python3.11.",
-              file=sys.stderr)
+        print(
+            f"LungNoduleCAD needs Python 3.11 to 3.13, this is {sys.version.split()[0]}; run it with python3.11.",
+            file=sys.stderr,
+        )
         return 2
     try:
         set_up()
     except subprocess.CalledProcessError as error:
-        print(f"The set-up failed (exit {error.returncode}); its reason stands above. Run the command again once it is "
-              "mended.", file=sys.stderr)
+        print(
+            f"The set-up failed (exit {error.returncode}); its reason stands above. Run the command again once it is "
+            "mended.",
+            file=sys.stderr,
+        )
         return 1
     if arguments[:1] == ["test"]:
         return subprocess.call([str(PYTHON), "-m", "pytest", *arguments[1:]], cwd=ROOT)

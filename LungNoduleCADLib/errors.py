@@ -14,7 +14,8 @@ class LungNoduleCADError(Exception):
 
     def __str__(self) -> str:
         found = ", ".join(
-            part for part in (f"expected {self.expected}" if self.expected else "", f"got {self.got}" if self.got else "")
+            part
+            for part in (f"expected {self.expected}" if self.expected else "", f"got {self.got}" if self.got else "")
             if part
         )
         sentence = self.what.rstrip(".") + (f": {found}" if found else "")

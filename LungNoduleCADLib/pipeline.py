@@ -45,11 +45,14 @@ class Models:
 
     @classmethod
     def load(cls, device: str, threshold: float | None = None) -> Models:
-        """``threshold``: nodule probability from which a candidate is reported; the bundle's operating point if not given."""
+        """``threshold``: nodule probability from which a candidate is reported (default: the bundle's)."""
         characteriser = Characteriser.load(device)
         default = characteriser.encoder_bundle.inference["operating_threshold"]
-        return cls(NoduleSegmenter.from_bundle(find_bundle("nodule_ct_segmentation"), device), characteriser,
-                   default if threshold is None else threshold)
+        return cls(
+            NoduleSegmenter.from_bundle(find_bundle("nodule_ct_segmentation"), device),
+            characteriser,
+            default if threshold is None else threshold,
+        )
 
 
 @dataclass(frozen=True)
@@ -70,8 +73,15 @@ class Comparison:
     registration: Registration
 
 
-def analyse_study(ct: CtVolume, models: Models, progress: Progress, *, points_lps_mm: Sequence[Point] = (),
-                  clinical: ClinicalContext | None = None, device: str = "cpu") -> AnalysedStudy:
+def analyse_study(
+    ct: CtVolume,
+    models: Models,
+    progress: Progress,
+    *,
+    points_lps_mm: Sequence[Point] = (),
+    clinical: ClinicalContext | None = None,
+    device: str = "cpu",
+) -> AnalysedStudy:
     """Lungs, nodules, their outlines, sizes and characters, and the exam's Lung-RADS category.
 
     Parameters
@@ -84,16 +94,31 @@ def analyse_study(ct: CtVolume, models: Models, progress: Progress, *, points_lp
     """
     for point in points_lps_mm:
         if not ct.geometry.contains(point):
-            raise InputError("The point given with --at lies outside of the scan", expected=_extent(ct), got=str(point),
-                             todo="give L,P,S in millimetres")
+            raise InputError(
+                "The point given with --at lies outside of the scan",
+                expected=_extent(ct),
+                got=str(point),
+                todo="give L,P,S in millimetres",
+            )
     with progress.stage("lungs", "finding the lungs"):
         lungs = segment_lungs(ct)
     with progress.stage("detect", "looking for nodules"):
         encoder = models.characteriser.encoder
-        rated = rate_candidates(ct, find_candidates(ct, lungs), models.characteriser.nodule_probability, encoder.size,
-                                encoder.spacing_mm, progress.report)
-        clicked = rate_candidates(ct, [NoduleCandidate(p, origin=Origin.READER) for p in points_lps_mm],
-                                  models.characteriser.nodule_probability, encoder.size, encoder.spacing_mm)
+        rated = rate_candidates(
+            ct,
+            find_candidates(ct, lungs),
+            models.characteriser.nodule_probability,
+            encoder.size,
+            encoder.spacing_mm,
+            progress.report,
+        )
+        clicked = rate_candidates(
+            ct,
+            [NoduleCandidate(p, origin=Origin.READER) for p in points_lps_mm],
+            models.characteriser.nodule_probability,
+            encoder.size,
+            encoder.spacing_mm,
+        )
         chosen = clicked + [c for c in rated if (c.probability or 0.0) >= models.threshold]
     with progress.stage("segment", "outlining and measuring"):
         nodules = _outline(ct, lungs, chosen, models.segmenter, progress)
@@ -101,13 +126,23 @@ def analyse_study(ct: CtVolume, models: Models, progress: Progress, *, points_lp
         for number, nodule in enumerate(nodules):
             nodules[number] = models.characteriser.characterise(ct, nodule)
             progress.report((number + 1) / len(nodules))
-    provenance = Provenance(__version__, datetime.now(UTC).isoformat(timespec="seconds"), device, "analyse",
-                            (lungs.method, models.segmenter.method, *models.characteriser.methods()), stages=tuple(progress.costs))
+    provenance = Provenance(
+        __version__,
+        datetime.now(UTC).isoformat(timespec="seconds"),
+        device,
+        "analyse",
+        (lungs.method, models.segmenter.method, *models.characteriser.methods()),
+        stages=tuple(progress.costs),
+    )
     findings = StudyFindings(
-        series=ct.series, geometry=ct.geometry,
+        series=ct.series,
+        geometry=ct.geometry,
         lungs=LungSummary(round(lungs.volume_ml(Lung.RIGHT), 1), round(lungs.volume_ml(Lung.LEFT), 1), lungs.method),
-        nodules=_numbered(nodules), provenance=provenance, clinical=clinical,
-        flags=(*ct.flags, *lung_quality(lungs, ct)), operating_threshold=models.threshold,
+        nodules=_numbered(nodules),
+        provenance=provenance,
+        clinical=clinical,
+        flags=(*ct.flags, *lung_quality(lungs, ct)),
+        operating_threshold=models.threshold,
     )
     return AnalysedStudy(assess_findings(findings), ct, lungs)
 
@@ -126,13 +161,20 @@ def compare_studies(prior: AnalysedStudy, current: AnalysedStudy, models: Models
         registration = register_studies(current.ct, current.lungs, prior.ct, prior.lungs, progress)
     with progress.stage("match", "pairing nodules"):
         matches = match_nodules(prior.findings, current.findings, registration)
-        alone_now = [n for n in current.findings.nodules if n.id in {m.current_id for m in matches if m.prior_id is None}]
-        alone_before = [n for n in prior.findings.nodules if n.id in {m.prior_id for m in matches if m.current_id is None}]
+        alone_now = [
+            n for n in current.findings.nodules if n.id in {m.current_id for m in matches if m.prior_id is None}
+        ]
+        alone_before = [
+            n for n in prior.findings.nodules if n.id in {m.prior_id for m in matches if m.current_id is None}
+        ]
         prior = _with_counterparts(prior, [registration.to_prior_lps_mm(n.centroid_lps_mm) for n in alone_now], models)
-        current = _with_counterparts(current, [registration.to_current_lps_mm(n.centroid_lps_mm) for n in alone_before], models)
+        current = _with_counterparts(
+            current, [registration.to_current_lps_mm(n.centroid_lps_mm) for n in alone_before], models
+        )
         matches = match_nodules(prior.findings, current.findings, registration)
-    comparison = StudyComparison(matches, _interval_days(prior, current), registration.quality,
-                                 (*flags, *registration.flags))
+    comparison = StudyComparison(
+        matches, _interval_days(prior, current), registration.quality, (*flags, *registration.flags)
+    )
     findings = assess_findings(replace(current.findings, comparison=comparison, prior=prior.findings))
     return Comparison(prior, replace(current, findings=findings), registration)
 
@@ -144,10 +186,14 @@ def _with_counterparts(study: AnalysedStudy, places_lps_mm: Sequence[Point], mod
     rated = rate_candidates(study.ct, inside, models.characteriser.nodule_probability, encoder.size, encoder.spacing_mm)
     likely = [c for c in rated if (c.probability or 0.0) >= COUNTERPART_THRESHOLD]
     nodules = _outline(study.ct, study.lungs, likely, models.segmenter, Progress())
-    added = [n for n in nodules if not any(o.mask and n.mask and same_nodule(o.mask, n.mask) for o in study.findings.nodules)]
+    added = [
+        n for n in nodules if not any(o.mask and n.mask and same_nodule(o.mask, n.mask) for o in study.findings.nodules)
+    ]
     taken = len(study.findings.nodules)
-    named = tuple(replace(models.characteriser.characterise(study.ct, n), id=f"N{taken + number}")
-                  for number, n in enumerate(added, 1))
+    named = tuple(
+        replace(models.characteriser.characterise(study.ct, n), id=f"N{taken + number}")
+        for number, n in enumerate(added, 1)
+    )
     return replace(study, findings=assess_findings(replace(study.findings, nodules=study.findings.nodules + named)))
 
 
@@ -156,8 +202,9 @@ def _interval_days(prior: AnalysedStudy, current: AnalysedStudy) -> int | None:
     return (after - before).days if before and after else None
 
 
-def _outline(ct: CtVolume, lungs: LungMask, candidates: Sequence[NoduleCandidate], segmenter: NoduleSegmenter,
-             progress: Progress) -> list[Nodule]:
+def _outline(
+    ct: CtVolume, lungs: LungMask, candidates: Sequence[NoduleCandidate], segmenter: NoduleSegmenter, progress: Progress
+) -> list[Nodule]:
     """A nodule for each candidate that can be outlined, once; a reader's point stays even where it cannot."""
     nodules: list[Nodule] = []
     for number, candidate in enumerate(candidates):
@@ -176,12 +223,16 @@ def _outline(ct: CtVolume, lungs: LungMask, candidates: Sequence[NoduleCandidate
     return nodules
 
 
-_NO_OUTLINE = QualityFlag("no_outline", Severity.WARNING,
-                          "The segmentation model saw no nodule within 4 mm of the reader's point; nothing was measured.")
+_NO_OUTLINE = QualityFlag(
+    "no_outline",
+    Severity.WARNING,
+    "The segmentation model saw no nodule within 4 mm of the reader's point; nothing was measured.",
+)
 
 
 def _numbered(nodules: Sequence[Nodule]) -> tuple[Nodule, ...]:
     """Most suspicious first, named N1, N2, …."""
+
     def suspicion(nodule: Nodule) -> tuple[float, float]:
         malignancy = nodule.malignancy.probability if nodule.malignancy else None
         return -(malignancy or 0.0), -(nodule.measurements.volume_mm3 if nodule.measurements else 0.0)

@@ -28,7 +28,8 @@ def files_on_disk(folder: str, pattern: str) -> list[str]:
     top = ROOT / folder
     relative = (path.relative_to(top) for path in top.glob(pattern) if path.is_file())
     return sorted(
-        path.as_posix() for path in relative
+        path.as_posix()
+        for path in relative
         if not NOT_INSTALLED & set(path.parts) and not any(part.startswith(".") for part in path.parts)
     )
 
@@ -46,8 +47,10 @@ def differences() -> Iterator[str]:
     for folder, name, pattern in LISTS:
         disk, listed = files_on_disk(folder, pattern), files_listed(folder, name)
         yield from (f"{folder}/CMakeLists.txt {name} lacks {file}" for file in sorted(set(disk) - set(listed)))
-        yield from (f"{folder}/CMakeLists.txt {name} names {file}, which is not there"
-                    for file in sorted(set(listed) - set(disk)))
+        yield from (
+            f"{folder}/CMakeLists.txt {name} names {file}, which is not there"
+            for file in sorted(set(listed) - set(disk))
+        )
 
 
 def update() -> None:

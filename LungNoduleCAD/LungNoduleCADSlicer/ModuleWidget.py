@@ -189,7 +189,8 @@ class ModuleWidget:
         exam = results.findings["lung_rads"]
         self.ui.categoryLabel.text = (
             _("Lung-RADS {category}: {reason}").format(category=exam["category"], reason=exam["reason"])
-            if exam else _("Lung-RADS was not assessed")
+            if exam
+            else _("Lung-RADS was not assessed")
         )
         self.ui.flagsLabel.text = "\n".join(flag["message"] for flag in results.findings["quality_flags"])
         self.table.show(results.findings)

@@ -24,7 +24,14 @@ class NoduleRow:
 
 def headers() -> list[str]:
     return [
-        _("Nodule"), _("Lung-RADS"), _("Location"), _("Mean Ø mm"), _("mm³"), _("Type"), _("Malignancy"), _("VDT days"),
+        _("Nodule"),
+        _("Lung-RADS"),
+        _("Location"),
+        _("Mean Ø mm"),
+        _("mm³"),
+        _("Type"),
+        _("Malignancy"),
+        _("VDT days"),
     ]
 
 

@@ -39,12 +39,23 @@ def sampleFindings() -> dict:
         "research_use_only": "Made up by the self-test.",
         "lung_rads": exam,
         "series": {
-            "series_uid": "1.2.3", "study_uid": "1.2", "patient_key": "0" * 16, "study_date": "2020-01-31",
-            "description": "Self-test", "age_years": None, "sex": None, "slice_thickness_mm": 1.0, "kernel": "",
-            "manufacturer": "", "kvp": None, "contrast": None,
+            "series_uid": "1.2.3",
+            "study_uid": "1.2",
+            "patient_key": "0" * 16,
+            "study_date": "2020-01-31",
+            "description": "Self-test",
+            "age_years": None,
+            "sex": None,
+            "slice_thickness_mm": 1.0,
+            "kernel": "",
+            "manufacturer": "",
+            "kvp": None,
+            "contrast": None,
         },
         "geometry": {
-            "shape_kji": list(SHAPE_KJI), "origin_lps_mm": list(ORIGIN_LPS), "spacing_kji_mm": [1.0, 1.0, 1.0],
+            "shape_kji": list(SHAPE_KJI),
+            "origin_lps_mm": list(ORIGIN_LPS),
+            "spacing_kji_mm": [1.0, 1.0, 1.0],
             "direction": [1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0],
         },
         "lungs": {"right_volume_ml": 20.0, "left_volume_ml": 20.0, "method": _METHOD},
@@ -58,27 +69,56 @@ def sampleFindings() -> dict:
         "prior": None,
         "quality_flags": [{"code": "self_test", "severity": "info", "message": "These results are made up."}],
         "provenance": {
-            "software_version": "0", "created": "2020-01-31T00:00:00", "device": "cpu", "command": "self-test",
-            "methods": [], "packages": {}, "stages": [],
+            "software_version": "0",
+            "created": "2020-01-31T00:00:00",
+            "device": "cpu",
+            "command": "self-test",
+            "methods": [],
+            "packages": {},
+            "stages": [],
         },
     }
 
 
 def _nodule(identifier, side, type_, diameter, volume, category, malignancy, saliency) -> dict:
     return {
-        "id": identifier, "review": "unreviewed", "lung_rads": category, "type": type_,
-        "centroid_lps_mm": list(CENTROIDS_LPS[identifier]), "volume_mm3": volume, "mean_hu": 30.0, "mass_mg": None,
-        "zone": "upper", "lobe": None, "distance_to_pleura_mm": None, "solid_volume_mm3": None,
-        "long_axis_mm": diameter, "short_axis_mm": diameter, "mean_diameter_mm": diameter, "axes": None,
-        "solid_long_axis_mm": None, "solid_short_axis_mm": None, "solid_mean_diameter_mm": None, "solid_axes": None,
-        "side": side, "detection_probability": 0.9,
+        "id": identifier,
+        "review": "unreviewed",
+        "lung_rads": category,
+        "type": type_,
+        "centroid_lps_mm": list(CENTROIDS_LPS[identifier]),
+        "volume_mm3": volume,
+        "mean_hu": 30.0,
+        "mass_mg": None,
+        "zone": "upper",
+        "lobe": None,
+        "distance_to_pleura_mm": None,
+        "solid_volume_mm3": None,
+        "long_axis_mm": diameter,
+        "short_axis_mm": diameter,
+        "mean_diameter_mm": diameter,
+        "axes": None,
+        "solid_long_axis_mm": None,
+        "solid_short_axis_mm": None,
+        "solid_mean_diameter_mm": None,
+        "solid_axes": None,
+        "side": side,
+        "detection_probability": 0.9,
         "malignancy": {
-            "probability": malignancy, "rating_1_to_5": None, "interval_95": None, "encoder_probability": None,
-            "method": None, "missing_inputs": [], "not_available": None if malignancy else "not in the self-test",
+            "probability": malignancy,
+            "rating_1_to_5": None,
+            "interval_95": None,
+            "encoder_probability": None,
+            "method": None,
+            "missing_inputs": [],
+            "not_available": None if malignancy else "not in the self-test",
         },
-        "type_probabilities": None, "type_estimate": None,
+        "type_probabilities": None,
+        "type_estimate": None,
         "histology": {"probabilities": None, "not_available": "not in the self-test", "method": None},
-        "lung_rads_assessment": _assessment(category, None), "saliency": saliency, "radiomics": None,
+        "lung_rads_assessment": _assessment(category, None),
+        "saliency": saliency,
+        "radiomics": None,
         "candidate": {"centre_lps_mm": list(CENTROIDS_LPS[identifier]), "diameter_mm": None, "origin": "detector"},
         "flags": [],
     }
@@ -86,8 +126,14 @@ def _nodule(identifier, side, type_, diameter, volume, category, malignancy, sal
 
 def _assessment(category, decidedBy) -> dict:
     return {
-        "category": category, "rule_id": "self-test", "reason": f"made up as {category}", "management": "",
-        "source": "self-test", "notes": [], "modifier_s": False, "decided_by": decidedBy,
+        "category": category,
+        "rule_id": "self-test",
+        "reason": f"made up as {category}",
+        "management": "",
+        "source": "self-test",
+        "notes": [],
+        "modifier_s": False,
+        "decided_by": decidedBy,
     }
 
 
@@ -106,8 +152,12 @@ def _writeSegmentation(file: Path) -> None:
     last = [n - 1 for n in SHAPE_KJI[::-1]]
     for index, (identifier, name) in enumerate(SEGMENTS.items()):
         for key, value in (
-            ("ID", identifier), ("Name", name), ("LabelValue", str(index + 1)), ("Layer", "0"),
-            ("Color", f"{0.2 * (index + 1)} 0.8 0.4"), ("Extent", f"0 {last[0]} 0 {last[1]} 0 {last[2]}"),
+            ("ID", identifier),
+            ("Name", name),
+            ("LabelValue", str(index + 1)),
+            ("Layer", "0"),
+            ("Color", f"{0.2 * (index + 1)} 0.8 0.4"),
+            ("Extent", f"0 {last[0]} 0 {last[1]} 0 {last[2]}"),
         ):
             image.SetMetaData(f"Segment{index}_{key}", value)
     sitk.WriteImage(image, str(file), useCompression=True)

@@ -35,10 +35,13 @@ def checkResultsInScene(test, panel, folder: Path) -> None:
     test.assertEqual(names, list(SEGMENTS.values()))
     test.assertEqual(panel.ui.noduleTable.rowCount, 2)
     test.assertEqual(panel.ui.noduleTable.item(0, 0).text(), "N1")
-    test.assertEqual([row.texts for row in rowsOf(findings)], [
-        ("N1", "4A", "right upper", "9.2", "408", "solid", "61%", "–"),
-        ("N2", "2", "left upper", "5.0", "–", "ground-glass", "–", "–"),
-    ])
+    test.assertEqual(
+        [row.texts for row in rowsOf(findings)],
+        [
+            ("N1", "4A", "right upper", "9.2", "408", "solid", "61%", "–"),
+            ("N2", "2", "left upper", "5.0", "–", "ground-glass", "–", "–"),
+        ],
+    )
     test.assertIn("4A", panel.ui.categoryLabel.text)
     test.assertIn("made up", panel.ui.flagsLabel.text)
 

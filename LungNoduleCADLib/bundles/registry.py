@@ -31,7 +31,9 @@ def find_bundle(name: str) -> Bundle:
     bundles = {bundle.name: bundle for bundle in list_bundles()}
     if name not in bundles:
         raise ModelError(
-            "There is no such model bundle", expected=", ".join(bundles) or f"bundles in {models_folder()}", got=name,
+            "There is no such model bundle",
+            expected=", ".join(bundles) or f"bundles in {models_folder()}",
+            got=name,
             todo="reinstall LungNoduleCAD",
         )
     return bundles[name]

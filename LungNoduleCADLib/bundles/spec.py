@@ -53,6 +53,8 @@ class Bundle:
             return json.loads(file.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise ModelError(
-                f"The model bundle {self.name} is incomplete", expected=f"readable JSON in {relative}",
-                got=type(error).__name__, todo="reinstall LungNoduleCAD or the bundle",
+                f"The model bundle {self.name} is incomplete",
+                expected=f"readable JSON in {relative}",
+                got=type(error).__name__,
+                todo="reinstall LungNoduleCAD or the bundle",
             ) from error

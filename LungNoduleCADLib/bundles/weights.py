@@ -27,8 +27,10 @@ def checked_file(bundle: Bundle, relative: str) -> Path:
     got = sha256_of(file) if file.is_file() else "no such file"
     if got != expected:
         raise ModelError(
-            f"The weights {relative} of {bundle.name} are damaged or were changed", expected=f"sha256 {expected}",
-            got=got, todo="reinstall LungNoduleCAD or the bundle",
+            f"The weights {relative} of {bundle.name} are damaged or were changed",
+            expected=f"sha256 {expected}",
+            got=got,
+            todo="reinstall LungNoduleCAD or the bundle",
         )
     return file
 
@@ -37,8 +39,10 @@ def load_tensors(bundle: Bundle, relative: str = "models/model.safetensors") -> 
     """{parameter: torch tensor, float32}."""
     from safetensors.torch import load_file
 
-    return {name: tensor.float() if tensor.is_floating_point() else tensor
-            for name, tensor in load_file(checked_file(bundle, relative)).items()}
+    return {
+        name: tensor.float() if tensor.is_floating_point() else tensor
+        for name, tensor in load_file(checked_file(bundle, relative)).items()
+    }
 
 
 def load_network(bundle: Bundle, device: str) -> Any:
@@ -51,10 +55,14 @@ def load_network(bundle: Bundle, device: str) -> Any:
     from LungNoduleCADLib.networks.build import build_network
 
     if not bundle.trained:
-        raise ModelError(f"{bundle.name} has no trained weights", todo="train it (see its card) or install a trained bundle")
+        raise ModelError(
+            f"{bundle.name} has no trained weights", todo="train it (see its card) or install a trained bundle"
+        )
     network = build_network(bundle.inference["network"], bundle.inference["arguments"])
     try:
         network.load_state_dict(load_tensors(bundle))
     except RuntimeError as error:
-        raise ModelError(f"The weights of {bundle.name} do not fit its network", got=str(error).splitlines()[0]) from error
+        raise ModelError(
+            f"The weights of {bundle.name} do not fit its network", got=str(error).splitlines()[0]
+        ) from error
     return network.to(device).eval()

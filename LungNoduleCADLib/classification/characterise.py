@@ -40,7 +40,10 @@ class Characteriser:
         return cls(EncoderRunner.from_bundle(encoder_bundle, device), encoder_bundle, fusion, fusion_bundle)
 
     def methods(self) -> tuple[Method, ...]:
-        return (self.encoder_bundle.method(), *((self.fusion_bundle.method(),) if self.fusion and self.fusion_bundle else ()))
+        return (
+            self.encoder_bundle.method(),
+            *((self.fusion_bundle.method(),) if self.fusion and self.fusion_bundle else ()),
+        )
 
     def nodule_probability(self, patches_hu: list[np.ndarray]) -> np.ndarray:
         """Probability (N,) that the middle of each HU patch is a nodule."""
@@ -68,9 +71,11 @@ class Characteriser:
 
     def _type(self, answers: Answers) -> TypeEstimate:
         probabilities = answers.probability("nodule_type", self._calibration("nodule_type")).mean(axis=0)
-        return TypeEstimate(TYPES[int(probabilities.argmax())],
-                            {kind: round(float(p), 4) for kind, p in zip(TYPES, probabilities, strict=True)},
-                            self.encoder_bundle.method())
+        return TypeEstimate(
+            TYPES[int(probabilities.argmax())],
+            {kind: round(float(p), 4) for kind, p in zip(TYPES, probabilities, strict=True)},
+            self.encoder_bundle.method(),
+        )
 
     def _malignancy(self, answers: Answers, nodule: Nodule, radiomics: dict[str, float] | None) -> MalignancyEstimate:
         """Probability by the meta-classifier (else the encoder), its spread over the mirror images as interval."""
@@ -79,10 +84,15 @@ class Characteriser:
         encoder_probability = float(expit(logit(np.clip(views, 1e-6, 1 - 1e-6)).mean()))
         probability, missing, method = encoder_probability, (), self.encoder_bundle.method()
         if self.fusion is not None and self.fusion_bundle is not None and measurements is not None:
-            single = [Answers({name: values[n:n + 1] for name, values in answers.heads.items()}, answers.features[n:n + 1])
-                      for n in range(len(views))]
-            inputs = [fusion_inputs(one, measurements, radiomics, self.fusion.principal_axes)
-                      for one in (answers, *single)]
+            single = [
+                Answers(
+                    {name: values[n : n + 1] for name, values in answers.heads.items()}, answers.features[n : n + 1]
+                )
+                for n in range(len(views))
+            ]
+            inputs = [
+                fusion_inputs(one, measurements, radiomics, self.fusion.principal_axes) for one in (answers, *single)
+            ]
             probability, *rest = (self.fusion.probability(row) for row in inputs)
             views = np.asarray(rest)
             missing, method = self.fusion.missing(inputs[0]), self.fusion_bundle.method()
@@ -92,5 +102,7 @@ class Characteriser:
             probability=round(probability, 4),
             rating_1_to_5=round(float(answers.heads["malignancy_rating"].mean()), 2),
             interval_95=(round(float(expit(centre - spread)), 4), round(float(expit(centre + spread)), 4)),
-            encoder_probability=round(encoder_probability, 4), method=method, missing_inputs=missing,
+            encoder_probability=round(encoder_probability, 4),
+            method=method,
+            missing_inputs=missing,
         )

@@ -35,7 +35,7 @@ class Answers:
     features: np.ndarray
 
     def probability(self, head: str, calibration: dict[str, float] | None = None) -> np.ndarray:
-        """Probability (N,) of a yes/no head or (N, C) of classes; ``calibration`` has ``slope`` and ``offset`` for logits."""
+        """Probability (N,) of a yes/no head or (N, C) of classes; ``calibration``: ``slope``, ``offset`` of logits."""
         fit = calibration or {}
         logits = self.heads[head] * fit.get("slope", 1.0) + fit.get("offset", 0.0)
         return expit(logits[:, 0]) if logits.shape[1] == 1 else softmax(logits, axis=1)
@@ -57,7 +57,9 @@ class EncoderRunner:
         """Answers for HU patches (N, D, D, D)."""
         features, heads = [], {head.name: [] for head in HEADS}
         for start in range(0, len(patches_hu), batch):
-            x = encoder_input(np.stack(list(patches_hu[start:start + batch])).astype(np.float32))[:, None].to(self.device)
+            x = encoder_input(np.stack(list(patches_hu[start : start + batch])).astype(np.float32))[:, None].to(
+                self.device
+            )
             with autocast(self.device):
                 pooled = self.network.features(x).float()
             features.append(pooled.cpu().numpy())

@@ -1,4 +1,4 @@
-"""The meta-classifier: deep features, the encoder's answers, measurements and radiomics to one calibrated probability."""
+"""The meta-classifier: deep features, the encoder's answers, sizes and radiomics to one calibrated probability."""
 
 from __future__ import annotations
 
@@ -17,8 +17,12 @@ from LungNoduleCADLib.networks.nodule_encoder import HEADS
 RADIOMICS_PREFIX = "radiomics."
 
 
-def fusion_inputs(answers: Answers, measurements: Measurements, radiomics: dict[str, float] | None,
-                  principal_axes: dict[str, np.ndarray]) -> dict[str, float]:
+def fusion_inputs(
+    answers: Answers,
+    measurements: Measurements,
+    radiomics: dict[str, float] | None,
+    principal_axes: dict[str, np.ndarray],
+) -> dict[str, float]:
     """Named inputs of one nodule from the answers to its views (averaged), its sizes and its radiomics.
 
     Parameters
@@ -45,7 +49,9 @@ def fusion_inputs(answers: Answers, measurements: Measurements, radiomics: dict[
 class MetaClassifier:
     """XGBoost on named inputs, then Platt calibration; a missing input goes in as missing, never as zero."""
 
-    def __init__(self, booster: Any, names: list[str], calibration: dict[str, float], axes: dict[str, np.ndarray]) -> None:
+    def __init__(
+        self, booster: Any, names: list[str], calibration: dict[str, float], axes: dict[str, np.ndarray]
+    ) -> None:
         self._booster, self.names, self._calibration, self.principal_axes = booster, names, calibration, axes
 
     @classmethod
@@ -57,7 +63,9 @@ class MetaClassifier:
             raise ModelError(f"{bundle.name} has no trained weights", todo="train it (see its card)")
         booster = xgboost.Booster({"nthread": 1})
         booster.load_model(checked_file(bundle, "models/model.json"))
-        axes = {name: tensor.numpy() for name, tensor in load_tensors(bundle, "models/principal_axes.safetensors").items()}
+        axes = {
+            name: tensor.numpy() for name, tensor in load_tensors(bundle, "models/principal_axes.safetensors").items()
+        }
         return cls(booster, bundle.inference["inputs"], bundle.inference["calibration"], axes)
 
     def probability(self, inputs: dict[str, float]) -> float:

@@ -25,7 +25,7 @@ class _OneHead(nn.Module):
         self.network, self.head, self.output = network, head, output
 
     def forward(self, patches: Tensor) -> Tensor:
-        return self.network(patches)[self.head][:, self.output:self.output + 1]
+        return self.network(patches)[self.head][:, self.output : self.output + 1]
 
 
 def _as_it_is(cam: np.ndarray) -> np.ndarray:
@@ -33,8 +33,16 @@ def _as_it_is(cam: np.ndarray) -> np.ndarray:
     return cam
 
 
-def explain(runner: EncoderRunner, patch_hu: np.ndarray, grid: Geometry, native: Geometry, head: str, method: Method,
-            *, output: int = 0) -> Saliency:
+def explain(
+    runner: EncoderRunner,
+    patch_hu: np.ndarray,
+    grid: Geometry,
+    native: Geometry,
+    head: str,
+    method: Method,
+    *,
+    output: int = 0,
+) -> Saliency:
     """Where in a patch the score of a head comes from.
 
     Parameters
@@ -60,7 +68,9 @@ def explain(runner: EncoderRunner, patch_hu: np.ndarray, grid: Geometry, native:
 def _native_box(grid: Geometry, native: Geometry) -> Geometry:
     """The part of the native grid that a patch covers."""
     size = np.asarray(grid.shape_kji) - 1
-    corners = native.to_kji(grid.to_lps_mm([[k, j, i] for k in (0, size[0]) for j in (0, size[1]) for i in (0, size[2])]))
+    corners = native.to_kji(
+        grid.to_lps_mm([[k, j, i] for k in (0, size[0]) for j in (0, size[1]) for i in (0, size[2])])
+    )
     limit = np.asarray(native.shape_kji)
     start = np.clip(np.ceil(corners.min(axis=0)).astype(int), 0, limit - 1)
     stop = np.clip(np.floor(corners.max(axis=0)).astype(int) + 1, start + 1, limit)

@@ -16,8 +16,14 @@ from LungNoduleCADLib.imaging.sitk_bridge import to_sitk
 SPACING_MM = 1.0
 MARGIN_VOXELS = 6
 SETTINGS = {
-    "binWidth": 25, "resampledPixelSpacing": [SPACING_MM] * 3, "interpolator": sitk.sitkBSpline, "padDistance": 5,
-    "minimumROIDimensions": 1, "minimumROISize": 2, "correctMask": True, "geometryTolerance": 1e-3,
+    "binWidth": 25,
+    "resampledPixelSpacing": [SPACING_MM] * 3,
+    "interpolator": sitk.sitkBSpline,
+    "padDistance": 5,
+    "minimumROIDimensions": 1,
+    "minimumROISize": 2,
+    "correctMask": True,
+    "geometryTolerance": 1e-3,
 }
 CLASSES = ("firstorder", "shape", "glcm", "gldm", "glrlm", "glszm")
 
@@ -32,14 +38,16 @@ def available() -> bool:
 
 
 def radiomic_features(ct: CtVolume, mask: NoduleMask) -> dict[str, float] | None:
-    """{feature class_feature: value} of the original image, or ``None`` where pyradiomics is missing or the mask too small.
+    """{class_feature: value} of the original image; ``None`` where pyradiomics is missing or the mask too small.
 
     Resampled to 1 mm, 25 HU bins; names as pyradiomics gives them without ``original_``.
     """
     if not available():
         return None
-    box = tuple(slice(max(s - MARGIN_VOXELS, 0), s + n + MARGIN_VOXELS)
-                for s, n in zip(mask.start_kji, mask.voxels.shape, strict=True))
+    box = tuple(
+        slice(max(s - MARGIN_VOXELS, 0), s + n + MARGIN_VOXELS)
+        for s, n in zip(mask.start_kji, mask.voxels.shape, strict=True)
+    )
     whole = np.zeros(tuple(min(b.stop, n) - b.start for b, n in zip(box, ct.hu.shape, strict=True)), np.uint8)
     offset = tuple(s - b.start for s, b in zip(mask.start_kji, box, strict=True))
     whole[tuple(slice(o, o + n) for o, n in zip(offset, mask.voxels.shape, strict=True))] = mask.voxels
@@ -48,7 +56,9 @@ def radiomic_features(ct: CtVolume, mask: NoduleMask) -> dict[str, float] | None
         found = _extractor().execute(to_sitk(ct.hu[box].astype(np.float32), geometry), to_sitk(whole, geometry))
     except (ValueError, RuntimeError):
         return None
-    return {name.removeprefix("original_"): float(value) for name, value in found.items() if name.startswith("original_")}
+    return {
+        name.removeprefix("original_"): float(value) for name, value in found.items() if name.startswith("original_")
+    }
 
 
 @cache

@@ -16,7 +16,8 @@ VERBS = ("series", "analyse", "compare", "report", "demo", "info", "bundles", "t
 def build_parser() -> argparse.ArgumentParser:
     """The parser with every verb."""
     parser = argparse.ArgumentParser(
-        prog="lungnodulecad", description="Find, measure, characterise and follow lung nodules in chest CT.",
+        prog="lungnodulecad",
+        description="Find, measure, characterise and follow lung nodules in chest CT.",
         epilog=RESEARCH_USE_ONLY,
     )
     parser.add_argument("--version", action="version", version=__version__)

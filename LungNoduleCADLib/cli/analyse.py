@@ -14,12 +14,23 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument("input", type=Path, help="DICOM folder, or a NIfTI/NRRD/MHA file")
     parser.add_argument("-o", "--out", type=Path, required=True, help="folder for the results")
     parser.add_argument("--prior", type=Path, help="DICOM folder (or earlier results) of a prior CT to compare with")
-    parser.add_argument("--at", type=_point, action="append", default=[], metavar="L,P,S",
-                        help="a place to analyse, LPS mm; may be given more than once (--at=-12.5,30,-200)")
-    parser.add_argument("--clinical", type=Path, help="JSON file with clinical facts (see Resources/clinical.schema.json)")
+    parser.add_argument(
+        "--at",
+        type=_point,
+        action="append",
+        default=[],
+        metavar="L,P,S",
+        help="a place to analyse, LPS mm; may be given more than once (--at=-12.5,30,-200)",
+    )
+    parser.add_argument(
+        "--clinical", type=Path, help="JSON file with clinical facts (see Resources/clinical.schema.json)"
+    )
     parser.add_argument("--date", type=date.fromisoformat, help="study date of an image file, YYYY-MM-DD")
-    parser.add_argument("--threshold", type=_probability,
-                        help="nodule probability from which a candidate is reported (default: the model's operating point)")
+    parser.add_argument(
+        "--threshold",
+        type=_probability,
+        help="nodule probability from which a candidate is reported (default: the model's operating point)",
+    )
     add_device_option(parser)
     add_progress_option(parser)
     parser.set_defaults(run=run)
@@ -30,8 +41,14 @@ def run(arguments: argparse.Namespace) -> int:
 
     with listening(arguments.progress) as listener:
         session = Session(arguments.device, arguments.threshold, listener, command="analyse")
-        session.analyse(arguments.input, arguments.out, prior=arguments.prior, points_lps_mm=arguments.at,
-                        clinical_file=arguments.clinical, study_date=arguments.date)
+        session.analyse(
+            arguments.input,
+            arguments.out,
+            prior=arguments.prior,
+            points_lps_mm=arguments.at,
+            clinical_file=arguments.clinical,
+            study_date=arguments.date,
+        )
     if arguments.progress == "jsonl":
         emit({"result": str(arguments.out)})
     else:

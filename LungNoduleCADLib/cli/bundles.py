@@ -17,11 +17,17 @@ def run(arguments: argparse.Namespace) -> int:
 
     bundles = list_bundles()
     if not bundles:
-        raise ModelError("There are no model bundles", expected=f"folders in {models_folder()}", got="none",
-                         todo="reinstall LungNoduleCAD")
+        raise ModelError(
+            "There are no model bundles",
+            expected=f"folders in {models_folder()}",
+            got="none",
+            todo="reinstall LungNoduleCAD",
+        )
     if arguments.action == "list":
         for bundle in bundles:
-            print(f"{bundle.name} {bundle.metadata['version']} ({bundle.metadata['status']}): {bundle.metadata['task']}")
+            print(
+                f"{bundle.name} {bundle.metadata['version']} ({bundle.metadata['status']}): {bundle.metadata['task']}"
+            )
         return 0
     from LungNoduleCADLib.training.verify import verify_bundle
 

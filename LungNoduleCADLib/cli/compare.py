@@ -13,7 +13,9 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument("prior", type=Path, help="DICOM folder, or the results of an earlier analysis")
     parser.add_argument("current", type=Path, help="DICOM folder, or the results of an earlier analysis")
     parser.add_argument("-o", "--out", type=Path, required=True, help="folder for the results")
-    parser.add_argument("--clinical", type=Path, help="JSON file with clinical facts (see Resources/clinical.schema.json)")
+    parser.add_argument(
+        "--clinical", type=Path, help="JSON file with clinical facts (see Resources/clinical.schema.json)"
+    )
     add_device_option(parser)
     add_progress_option(parser)
     parser.set_defaults(run=run, threshold=None)

@@ -18,8 +18,12 @@ from LungNoduleCADLib.progress import Listener
 
 
 def add_progress_option(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--progress", choices=("bar", "jsonl", "none"), default="bar",
-                        help="bar for people, JSON lines on stdout for programs (default: %(default)s)")
+    parser.add_argument(
+        "--progress",
+        choices=("bar", "jsonl", "none"),
+        default="bar",
+        help="bar for people, JSON lines on stdout for programs (default: %(default)s)",
+    )
 
 
 def add_device_option(parser: argparse.ArgumentParser) -> None:
@@ -41,11 +45,12 @@ def emit(line: dict[str, Any]) -> None:
 
 @contextlib.contextmanager
 def listening(kind: str) -> Iterator[Listener | None]:
-    """A listener for ``Progress`` in the wanted form; while it is open the run can be cancelled (see ``cancellable``)."""
+    """A listener for ``Progress`` in the wanted form; meanwhile the run can be cancelled (see ``cancellable``)."""
     with cancellable(watch_stdin=kind == "jsonl"):
         if kind == "jsonl":
             yield lambda stage, fraction, message: emit(
-                {"stage": stage, "fraction": round(fraction, 4), **({"message": message} if message else {})})
+                {"stage": stage, "fraction": round(fraction, 4), **({"message": message} if message else {})}
+            )
         elif kind == "bar" and sys.stderr.isatty():
             with _rich_bar() as listener:
                 yield listener
@@ -58,10 +63,17 @@ def _rich_bar() -> Iterator[Listener]:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-    columns = (TextColumn("{task.description:<34}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"), TimeElapsedColumn())
+    columns = (
+        TextColumn("{task.description:<34}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f}%"),
+        TimeElapsedColumn(),
+    )
     with Progress(*columns, console=Console(stderr=True)) as bar:
         task = bar.add_task("", total=1.0)
-        yield lambda _, fraction, message: bar.update(task, completed=fraction, **({"description": message} if message else {}))
+        yield lambda _, fraction, message: bar.update(
+            task, completed=fraction, **({"description": message} if message else {})
+        )
 
 
 @contextlib.contextmanager

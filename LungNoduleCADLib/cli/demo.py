@@ -40,7 +40,9 @@ def run(arguments: argparse.Namespace) -> int:
     with listening(arguments.progress) as listener, tempfile.TemporaryDirectory() as scratch:
         if listener:
             listener("phantom", 0.0, "making the phantom")
-        before, after = (make_phantom(arguments.seed, follow_up, interval_days=DAYS_BETWEEN) for follow_up in (False, True))
+        before, after = (
+            make_phantom(arguments.seed, follow_up, interval_days=DAYS_BETWEEN) for follow_up in (False, True)
+        )
         for name, phantom in (("baseline", before), ("follow-up", after)):
             write_dicom_series(phantom.ct, Path(scratch) / name, patient_id=f"PHANTOM-{arguments.seed}")
         session = Session(arguments.device, None, listener, command="demo")
@@ -65,22 +67,34 @@ def found_against_true(before: Phantom, after: Phantom, findings: StudyFindings)
     """A row for each true nodule of each scan: what was found within its radius, and both sides' numbers."""
     prior = findings.prior
     expected = expected_categories(before, after)
-    vdt = {m.current_id: m.growth.vdt_days if m.growth else None for m in findings.comparison.matches} if findings.comparison else {}
+    vdt = (
+        {m.current_id: m.growth.vdt_days if m.growth else None for m in findings.comparison.matches}
+        if findings.comparison
+        else {}
+    )
     rows = []
-    for scan, phantom, nodules in (("baseline", before, prior.nodules if prior else ()), ("follow-up", after, findings.nodules)):
+    for scan, phantom, nodules in (
+        ("baseline", before, prior.nodules if prior else ()),
+        ("follow-up", after, findings.nodules),
+    ):
         for truth in phantom.truth:
             found = _nearest(truth.centre_lps_mm, max(truth.diameter_mm / 2, 3.0), nodules)
             size = found.measurements if found else None
-            rows.append({
-                "scan": scan, "true_id": truth.id, "found_id": found.id if found else None, "type": str(truth.type),
-                "found_type": str(found.type.type) if found and found.type else None,
-                "true_volume_mm3": round(truth.volume_mm3, 1),
-                "found_volume_mm3": round(size.volume_mm3, 1) if size else None,
-                "true_vdt_days": truth.vdt_days if scan == "follow-up" else None,
-                "found_vdt_days": vdt.get(found.id) if found and scan == "follow-up" else None,
-                "true_category": expected[scan, truth.id],
-                "found_category": str(found.lung_rads.category) if found and found.lung_rads else None,
-            })
+            rows.append(
+                {
+                    "scan": scan,
+                    "true_id": truth.id,
+                    "found_id": found.id if found else None,
+                    "type": str(truth.type),
+                    "found_type": str(found.type.type) if found and found.type else None,
+                    "true_volume_mm3": round(truth.volume_mm3, 1),
+                    "found_volume_mm3": round(size.volume_mm3, 1) if size else None,
+                    "true_vdt_days": truth.vdt_days if scan == "follow-up" else None,
+                    "found_vdt_days": vdt.get(found.id) if found and scan == "follow-up" else None,
+                    "true_category": expected[scan, truth.id],
+                    "found_category": str(found.lung_rads.category) if found and found.lung_rads else None,
+                }
+            )
     return rows
 
 
@@ -99,9 +113,14 @@ def expected_categories(before: Phantom, after: Phantom) -> dict[tuple[str, str]
         if truth.id in earlier:
             was, category = earlier[truth.id]
             grows, _ = is_growth(truth.diameter_mm - was.diameter_mm, DAYS_BETWEEN)
-            facts = replace(facts, situation=Situation.GROWING if grows else Situation.STABLE,
-                            months_since_prior=DAYS_BETWEEN / DAYS_PER_MONTH, prior_mean_diameter_mm=was.diameter_mm,
-                            prior_solid_mean_diameter_mm=was.solid_diameter_mm, prior_category=category)
+            facts = replace(
+                facts,
+                situation=Situation.GROWING if grows else Situation.STABLE,
+                months_since_prior=DAYS_BETWEEN / DAYS_PER_MONTH,
+                prior_mean_diameter_mm=was.diameter_mm,
+                prior_solid_mean_diameter_mm=was.solid_diameter_mm,
+                prior_category=category,
+            )
         expected["follow-up", truth.id] = str(assess_nodule(facts).category)
     return expected
 
@@ -117,18 +136,43 @@ def _print_rows(rows: list[dict[str, Any]], findings: StudyFindings | None) -> N
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("scan", "nodule", "type", "true mm³", "found mm³", "error", "true VDT", "found VDT", "category true", "found",
-                  title="Found against true")
+    table = Table(
+        "scan",
+        "nodule",
+        "type",
+        "true mm³",
+        "found mm³",
+        "error",
+        "true VDT",
+        "found VDT",
+        "category true",
+        "found",
+        title="Found against true",
+    )
     for row in rows:
         true, found = row["true_volume_mm3"], row["found_volume_mm3"]
         days = ["" if row[key] is None else f"{row[key]:.0f} d" for key in ("true_vdt_days", "found_vdt_days")]
-        table.add_row(row["scan"], row["true_id"], row["type"], f"{true:.0f}", "missed" if found is None else f"{found:.0f}",
-                      "" if found is None else f"{(found / true - 1):+.0%}", *days, row["true_category"],
-                      row["found_category"] or "")
+        table.add_row(
+            row["scan"],
+            row["true_id"],
+            row["type"],
+            f"{true:.0f}",
+            "missed" if found is None else f"{found:.0f}",
+            "" if found is None else f"{(found / true - 1):+.0%}",
+            *days,
+            row["true_category"],
+            row["found_category"] or "",
+        )
     console = Console()
     console.print(table)
     matched = {(row["scan"], row["found_id"]) for row in rows}
-    extra = [n for scan, nodules in (("baseline", findings.prior.nodules if findings and findings.prior else ()),
-                                     ("follow-up", findings.nodules if findings else ()))
-             for n in nodules if (scan, n.id) not in matched]
+    extra = [
+        n
+        for scan, nodules in (
+            ("baseline", findings.prior.nodules if findings and findings.prior else ()),
+            ("follow-up", findings.nodules if findings else ()),
+        )
+        for n in nodules
+        if (scan, n.id) not in matched
+    ]
     console.print(f"False positives in the two scans together: {len(extra)}")

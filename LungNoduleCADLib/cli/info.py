@@ -25,8 +25,15 @@ def run(arguments: argparse.Namespace) -> int:
         "packages": package_versions(),
         "devices": devices(),
         "models_folder": str(models_folder()),
-        "models": [{"name": b.name, "version": b.metadata["version"], "status": b.metadata["status"],
-                    "task": b.metadata["task"]} for b in list_bundles()],
+        "models": [
+            {
+                "name": b.name,
+                "version": b.metadata["version"],
+                "status": b.metadata["status"],
+                "task": b.metadata["task"],
+            }
+            for b in list_bundles()
+        ],
         "research_use_only": RESEARCH_USE_ONLY,
     }
     if arguments.json:
@@ -50,7 +57,8 @@ def devices() -> list[dict[str, str]]:
     found = [{"id": "cpu", "name": f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores"}]
     query = shutil.which("nvidia-smi")
     if query:
-        listed = subprocess.run([query, "--query-gpu=name", "--format=csv,noheader"], capture_output=True, text=True,
-                                timeout=5, check=False)
+        listed = subprocess.run(
+            [query, "--query-gpu=name", "--format=csv,noheader"], capture_output=True, text=True, timeout=5, check=False
+        )
         found += [{"id": f"cuda:{n}", "name": name.strip()} for n, name in enumerate(listed.stdout.splitlines())]
     return found

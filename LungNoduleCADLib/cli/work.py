@@ -19,8 +19,20 @@ from LungNoduleCADLib.progress import Listener, Progress
 if TYPE_CHECKING:
     from LungNoduleCADLib.pipeline import AnalysedStudy, Comparison, Models
 
-PACKAGES = ("torch", "monai", "SimpleITK", "pydicom", "pyradiomics", "pyradiomics-cuda", "xgboost", "xgboost-cpu",
-            "scikit-learn", "numpy", "scipy", "reportlab")
+PACKAGES = (
+    "torch",
+    "monai",
+    "SimpleITK",
+    "pydicom",
+    "pyradiomics",
+    "pyradiomics-cuda",
+    "xgboost",
+    "xgboost-cpu",
+    "scikit-learn",
+    "numpy",
+    "scipy",
+    "reportlab",
+)
 LOAD, WRITE = ("load", 4.0), ("write", 8.0)
 
 
@@ -31,13 +43,21 @@ class Session:
         self.device, self.threshold, self.listener, self.command = device, threshold, listener, command
         self.findings: StudyFindings | None = None
 
-    def analyse(self, source: Path, out: Path, *, prior: Path | None = None, points_lps_mm: Sequence[Point] = (),
-                clinical_file: Path | None = None, study_date: date | None = None,
-                finish: Callable[[Path, StudyFindings], None] | None = None) -> StudyFindings:
+    def analyse(
+        self,
+        source: Path,
+        out: Path,
+        *,
+        prior: Path | None = None,
+        points_lps_mm: Sequence[Point] = (),
+        clinical_file: Path | None = None,
+        study_date: date | None = None,
+        finish: Callable[[Path, StudyFindings], None] | None = None,
+    ) -> StudyFindings:
         """Analyse a scan, compare it with a prior one if there is one, and write everything to ``out``.
 
-        ``finish`` may add files to the folder before it takes its place. ``source`` and ``prior`` are DICOM folders, image files or earlier results. Raises the errors of every stage;
-        ``out`` is then as it was before.
+        ``source`` and ``prior`` are DICOM folders, image files or earlier results. ``finish`` may add files to the
+        folder before it takes its place. Raises the errors of every stage; ``out`` is then as it was before.
         """
         from LungNoduleCADLib.report.folder import check_writable, new_results
 
@@ -52,7 +72,14 @@ class Session:
         self.device = choose_device(self.device)
         stages = [LOAD, *pipeline.ANALYSIS_STAGES, WRITE]
         if prior is not None:
-            stages = [LOAD, *pipeline.ANALYSIS_STAGES, LOAD, *pipeline.ANALYSIS_STAGES, *pipeline.COMPARISON_STAGES, WRITE]
+            stages = [
+                LOAD,
+                *pipeline.ANALYSIS_STAGES,
+                LOAD,
+                *pipeline.ANALYSIS_STAGES,
+                *pipeline.COMPARISON_STAGES,
+                WRITE,
+            ]
         progress = Progress(stages, self.listener)
         with new_results(out) as folder:
             models = pipeline.Models.load(self.device, self.threshold)
@@ -83,10 +110,15 @@ class Session:
         for nodule in self.findings.nodules:
             size, match = nodule.measurements, changes.get(nodule.id)
             malignancy = nodule.malignancy.probability if nodule.malignancy else None
-            row = [nodule.id, f"{size.side or '?'} {size.zone or ''}" if size else "not outlined",
-                   f"{size.axes.mean_diameter_mm:.1f}" if size else "", f"{size.volume_mm3:.0f}" if size else "",
-                   str(nodule.type.type) if nodule.type else "", "" if malignancy is None else f"{malignancy:.0%}",
-                   str(nodule.lung_rads.category) if nodule.lung_rads else ""]
+            row = [
+                nodule.id,
+                f"{size.side or '?'} {size.zone or ''}" if size else "not outlined",
+                f"{size.axes.mean_diameter_mm:.1f}" if size else "",
+                f"{size.volume_mm3:.0f}" if size else "",
+                str(nodule.type.type) if nodule.type else "",
+                "" if malignancy is None else f"{malignancy:.0%}",
+                str(nodule.lung_rads.category) if nodule.lung_rads else "",
+            ]
             if changes:
                 vdt = match.growth.vdt_days if match and match.growth else None
                 row += [str(match.change) if match else "", "" if vdt is None else f"{vdt:.0f}"]
@@ -97,8 +129,15 @@ class Session:
             console.print(f"Lung-RADS {exam.category}{'S' if exam.modifier_s else ''}: {exam.management}")
         console.print(f"{out / 'report.pdf'}    Research use only.", soft_wrap=True)
 
-    def _study(self, source: Path, models: Models, progress: Progress, points: Sequence[Point],
-               clinical: ClinicalContext | None, study_date: date | None) -> AnalysedStudy:
+    def _study(
+        self,
+        source: Path,
+        models: Models,
+        progress: Progress,
+        points: Sequence[Point],
+        clinical: ClinicalContext | None,
+        study_date: date | None,
+    ) -> AnalysedStudy:
         from LungNoduleCADLib import pipeline
         from LungNoduleCADLib.dicom.load import load_ct
         from LungNoduleCADLib.report.folder import is_result
@@ -111,8 +150,12 @@ class Session:
         return pipeline.analyse_study(ct, models, progress, points_lps_mm=points, clinical=clinical, device=self.device)
 
     def _with_provenance(self, findings: StudyFindings, progress: Progress) -> StudyFindings:
-        return replace(findings, provenance=replace(
-            findings.provenance, command=self.command, packages=package_versions(), stages=tuple(progress.costs)))
+        return replace(
+            findings,
+            provenance=replace(
+                findings.provenance, command=self.command, packages=package_versions(), stages=tuple(progress.costs)
+            ),
+        )
 
     def _write(self, folder: Path, current: AnalysedStudy, compared: Comparison | None) -> None:
         from LungNoduleCADLib.report.reread import write_ct
@@ -147,8 +190,11 @@ def read_clinical(file: Path) -> ClinicalContext:
             raise InputError(f"{file.name} has unknown fields", expected=", ".join(names), got=", ".join(unknown))
         return cattrs.structure(facts, ClinicalContext)
     except (OSError, ValueError, TypeError, cattrs.BaseValidationError) as error:
-        raise InputError(f"{file} cannot be read as clinical facts", expected=f"a JSON object with {', '.join(names)}",
-                         got=str(error).splitlines()[0]) from error
+        raise InputError(
+            f"{file} cannot be read as clinical facts",
+            expected=f"a JSON object with {', '.join(names)}",
+            got=str(error).splitlines()[0],
+        ) from error
 
 
 def package_versions() -> dict[str, str]:

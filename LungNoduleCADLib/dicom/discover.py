@@ -147,11 +147,21 @@ def _folder_flags(found: _Found) -> tuple[QualityFlag, ...]:
     flags = []
     if found.unreadable:
         names = ", ".join(found.unreadable[:3]) + (", …" if len(found.unreadable) > 3 else "")
-        flags.append(QualityFlag("unreadable_files", Severity.WARNING,
-                                 f"{len(found.unreadable)} damaged files in the folder were skipped: {names}."))
+        flags.append(
+            QualityFlag(
+                "unreadable_files",
+                Severity.WARNING,
+                f"{len(found.unreadable)} damaged files in the folder were skipped: {names}.",
+            )
+        )
     if found.duplicates:
-        flags.append(QualityFlag("duplicate_files", Severity.INFO,
-                                 f"{found.duplicates} images lie in the folder twice; each was used once."))
+        flags.append(
+            QualityFlag(
+                "duplicate_files",
+                Severity.INFO,
+                f"{found.duplicates} images lie in the folder twice; each was used once.",
+            )
+        )
     return tuple(flags)
 
 
@@ -239,11 +249,21 @@ def _with_identity_doubts(chosen: SeriesRef, usable: list[SeriesRef]) -> SeriesR
     """Say so where the folder mixes patients or study dates: another series might have been meant."""
     flags = []
     if len({ref.description.patient_key for ref in usable}) > 1:
-        flags.append(QualityFlag("several_patients", Severity.SERIOUS,
-                                 "The folder holds CT of more than one patient; check that the right one was used."))
+        flags.append(
+            QualityFlag(
+                "several_patients",
+                Severity.SERIOUS,
+                "The folder holds CT of more than one patient; check that the right one was used.",
+            )
+        )
     elif len({ref.description.study_uid for ref in usable}) > 1:
-        flags.append(QualityFlag("several_studies", Severity.WARNING,
-                                 "The folder holds CT of more than one study; check that the right one was used."))
+        flags.append(
+            QualityFlag(
+                "several_studies",
+                Severity.WARNING,
+                "The folder holds CT of more than one study; check that the right one was used.",
+            )
+        )
     return replace(chosen, flags=(*chosen.flags, *flags))
 
 

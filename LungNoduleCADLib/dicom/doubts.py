@@ -43,19 +43,43 @@ def grid_doubts(geometry: Geometry, thickness_mm: float | None) -> list[Doubt]:
         doubts.append((_serious("thick_slices", f"Slices of {wider:.1f} mm are too thick for nodules."), True))
     elif wider > THICK_MM + 0.01:
         severity = Severity.WARNING if wider > VERY_THICK_MM + 0.01 else Severity.INFO
-        doubts.append((QualityFlag("thick_slices", severity, f"Slices are {wider:.1f} mm thick; small nodules can be "
-                                   "missed and their volumes are uncertain (1.5 mm or less is advised)."), False))
+        doubts.append(
+            (
+                QualityFlag(
+                    "thick_slices",
+                    severity,
+                    f"Slices are {wider:.1f} mm thick; small nodules can be "
+                    "missed and their volumes are uncertain (1.5 mm or less is advised).",
+                ),
+                False,
+            )
+        )
     if thickness_mm and spacing > 1.5 * thickness_mm:
-        doubts.append((_warning("gaps_between_slices", f"Slices of {thickness_mm:.1f} mm lie {spacing:.1f} mm apart: "
-                                "what is between them was not imaged."), False))
+        doubts.append(
+            (
+                _warning(
+                    "gaps_between_slices",
+                    f"Slices of {thickness_mm:.1f} mm lie {spacing:.1f} mm apart: what is between them was not imaged.",
+                ),
+                False,
+            )
+        )
     if geometry.shape_kji[0] < MIN_SLICES:
         doubts.append((_serious("few_slices", f"Only {geometry.shape_kji[0]} slices, no volume to analyse."), True))
     elif height < MIN_HEIGHT_MM:
-        doubts.append((_warning("short_coverage", f"The scan is only {height:.0f} mm high and does not cover the "
-                                "lungs."), False))
+        doubts.append(
+            (_warning("short_coverage", f"The scan is only {height:.0f} mm high and does not cover the lungs."), False)
+        )
     if min(fields) < MIN_FIELD_OF_VIEW_MM:
-        doubts.append((_warning("small_field_of_view", f"The field of view is only {min(fields):.0f} mm wide: part of "
-                                "the lungs is outside."), False))
+        doubts.append(
+            (
+                _warning(
+                    "small_field_of_view",
+                    f"The field of view is only {min(fields):.0f} mm wide: part of the lungs is outside.",
+                ),
+                False,
+            )
+        )
     return doubts
 
 
@@ -83,8 +107,12 @@ def _header_flags(slices: Sequence[SliceHeader]) -> list[QualityFlag]:
     if lossy or getattr(getattr(header, "file_meta", None), "TransferSyntaxUID", "") in _LOSSY_SYNTAXES:
         flags.append(_warning("lossy_compression", "The images were compressed with loss; densities are altered."))
     if is_sharp_kernel(facts.kernel):
-        flags.append(_info("sharp_kernel", f"Sharp kernel ({facts.kernel}): noise and edge overshoot disturb "
-                           "densities and volumes."))
+        flags.append(
+            _info(
+                "sharp_kernel",
+                f"Sharp kernel ({facts.kernel}): noise and edge overshoot disturb densities and volumes.",
+            )
+        )
     if facts.contrast:
         flags.append(_info("contrast", "Contrast medium was given; densities of enhancing tissue are raised."))
     body_part = text(header, "BodyPartExamined").upper()

@@ -103,8 +103,11 @@ def load_image(path: Path, study_date: date | None) -> CtVolume:
     flags = [flag for flag, _ in doubts]
     if study_date is None:
         flags.append(QualityFlag("no_study_date", Severity.WARNING, "No study date: growth rates cannot be computed."))
-    flags.append(QualityFlag("no_header", Severity.INFO, f"The {path.suffix} file says nothing of patient, kernel or "
-                             "slice thickness."))
+    flags.append(
+        QualityFlag(
+            "no_header", Severity.INFO, f"The {path.suffix} file says nothing of patient, kernel or slice thickness."
+        )
+    )
     # a valid UID made of the content, so that the same image is recognised again
     uid = f"2.25.{int(hashlib.sha256(hu.tobytes()).hexdigest()[:32], 16)}"
     return CtVolume(hu, geometry, SeriesDescription(series_uid=uid, study_date=study_date), tuple(flags))

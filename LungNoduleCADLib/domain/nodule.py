@@ -101,7 +101,7 @@ class TypeEstimate:
 class MalignancyEstimate:
     """Radiologist-likeness of malignancy (LIDC readers' opinion, not pathology).
 
-    ``probability``: that readers' median rating exceeds 3; ``interval_95``: from the ensemble or test-time augmentation;
+    ``probability``: that readers' median rating exceeds 3; ``interval_95``: from test-time augmentation;
     ``rating_1_to_5``: expected mean rating; ``not_available`` says why ``probability`` is None; ``missing_inputs``:
     inputs the meta-classifier would have used.
     """
@@ -126,7 +126,7 @@ class HistologyEstimate:
 
 @dataclass(frozen=True)
 class Saliency:
-    """Grad-CAM of one score on a CT-grid box: float32 (K, J, I), absolute scale (>= 0), hot where the score comes from."""
+    """Grad-CAM of a score on a CT-grid box: float32 (K, J, I) >= 0, absolute scale, hot where the score comes from."""
 
     heat: np.ndarray
     geometry: Geometry

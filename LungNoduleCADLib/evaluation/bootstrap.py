@@ -19,8 +19,9 @@ class Estimate:
     patients: int
 
 
-def bootstrap(metric: Callable[..., float], patients: Sequence[str], *columns: np.ndarray, draws: int = 1000, seed: int = 0
-              ) -> Estimate:
+def bootstrap(
+    metric: Callable[..., float], patients: Sequence[str], *columns: np.ndarray, draws: int = 1000, seed: int = 0
+) -> Estimate:
     """``metric(*columns)`` and its percentile interval over resampled patients.
 
     Draws in which the metric cannot be computed (one class only) are left out.

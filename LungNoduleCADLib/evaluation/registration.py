@@ -51,15 +51,22 @@ def landmark_error_mm(
     InputError : the lists differ in length, or no landmark is inside the images.
     """
     if current_points.shape != prior_points.shape:
-        raise InputError("The two landmark lists do not correspond", expected=f"{len(current_points)} points in both",
-                         got=f"{len(prior_points)} in the second", todo="give both lists in the same order")
+        raise InputError(
+            "The two landmark lists do not correspond",
+            expected=f"{len(current_points)} points in both",
+            got=f"{len(prior_points)} in the second",
+            todo="give both lists in the same order",
+        )
     used = np.ones(len(current_points), bool)
     for points, geometry in ((current_points, current_geometry), (prior_points, prior_geometry)):
         if geometry is not None:
             used &= np.array([geometry.contains(point) for point in points], bool)
     if not used.any():
-        raise InputError("No landmark lies inside the images", expected="points in LPS mm of these two scans",
-                         todo="check that the landmarks belong to these scans and are LPS, not RAS")
+        raise InputError(
+            "No landmark lies inside the images",
+            expected="points in LPS mm of these two scans",
+            todo="check that the landmarks belong to these scans and are LPS, not RAS",
+        )
     current, prior = current_points[used], prior_points[used]
     moved = np.array([transform.TransformPoint([float(v) for v in point]) for point in current])
     error = np.linalg.norm(moved - prior, axis=1)
@@ -82,9 +89,14 @@ def read_landmarks(path: Path) -> np.ndarray:
     ------
     InputError : the file does not hold that.
     """
+
     def broken(got: str) -> InputError:
-        return InputError(f"{path.name} is no landmark file", expected="'point', a count, then lines of three LPS mm",
-                          got=got, todo="give points in mm, not indices")
+        return InputError(
+            f"{path.name} is no landmark file",
+            expected="'point', a count, then lines of three LPS mm",
+            got=got,
+            todo="give points in mm, not indices",
+        )
 
     try:
         lines = path.read_text(encoding="utf-8").split("\n")

@@ -85,7 +85,10 @@ def _fit(fixed: sitk.Image, moving: sitk.Image, start: sitk.AffineTransform, by:
     method.SetMetricSamplingPercentage(0.25, seed=SEED)
     method.SetInterpolator(sitk.sitkLinear)
     method.SetOptimizerAsRegularStepGradientDescent(
-        learningRate=4.0 if by == "shape" else 1.0, minStep=0.01, numberOfIterations=200, gradientMagnitudeTolerance=1e-6
+        learningRate=4.0 if by == "shape" else 1.0,
+        minStep=0.01,
+        numberOfIterations=200,
+        gradientMagnitudeTolerance=1e-6,
     )
     method.SetOptimizerScalesFromPhysicalShift()
     method.SetNumberOfThreads(1)  # sums over threads are not the same from run to run

@@ -84,8 +84,12 @@ def measure_growth(
     InputError : the interval is negative.
     """
     if interval_days is not None and interval_days < 0:
-        raise InputError("The prior scan is later than the current one", expected="an interval of 0 days or more",
-                         got=f"{interval_days} days", todo="swap the two scans")
+        raise InputError(
+            "The prior scan is later than the current one",
+            expected="an interval of 0 days or more",
+            got=f"{interval_days} days",
+            todo="swap the two scans",
+        )
     before, after = prior.measurements, current.measurements
     if before is None or after is None or min(before.volume_mm3, after.volume_mm3) <= 0:
         return None

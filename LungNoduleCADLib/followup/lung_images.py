@@ -57,7 +57,9 @@ def lung_box(images: LungImages) -> tuple[np.ndarray, np.ndarray]:
     shape.Execute(images.lungs > 0.5)
     box = shape.GetBoundingBox(1)
     first = np.array(images.lungs.TransformIndexToPhysicalPoint([int(v) for v in box[:3]]))
-    last = np.array(images.lungs.TransformIndexToPhysicalPoint([int(a + n - 1) for a, n in zip(box[:3], box[3:], strict=True)]))
+    last = np.array(
+        images.lungs.TransformIndexToPhysicalPoint([int(a + n - 1) for a, n in zip(box[:3], box[3:], strict=True)])
+    )
     return np.minimum(first, last), np.maximum(first, last)
 
 

@@ -36,24 +36,45 @@ def check_order(prior: SeriesDescription, current: SeriesDescription) -> tuple[Q
     InputError : different patients, or the prior is the later scan.
     """
     if prior.patient_key and current.patient_key and prior.patient_key != current.patient_key:
-        raise InputError("The two scans are of different patients", expected="one patient ID in both",
-                         got="two different ones", todo="choose a prior scan of the same patient")
+        raise InputError(
+            "The two scans are of different patients",
+            expected="one patient ID in both",
+            got="two different ones",
+            todo="choose a prior scan of the same patient",
+        )
     before, after = prior.study_date, current.study_date
     if before and after and before > after:
-        raise InputError("The prior scan is later than the current one", expected=f"a prior before {after}",
-                         got=str(before), todo="swap the two scans")
+        raise InputError(
+            "The prior scan is later than the current one",
+            expected=f"a prior before {after}",
+            got=str(before),
+            todo="swap the two scans",
+        )
     flags = []
     if not (prior.patient_key and current.patient_key):
-        flags.append(_warning("patient_unknown", "At least one scan has no patient ID, so that both are of the same "
-                                                 "person was not checked."))
+        flags.append(
+            _warning(
+                "patient_unknown",
+                "At least one scan has no patient ID, so that both are of the same person was not checked.",
+            )
+        )
     if prior.series_uid and prior.series_uid == current.series_uid:
         flags.append(_warning("same_series", "Prior and current are the same series: no change can be seen."))
     if not (before and after):
-        flags.append(_warning("date_missing", "At least one scan has no study date, so no doubling time and no "
-                                              "12-month growth can be given."))
+        flags.append(
+            _warning(
+                "date_missing",
+                "At least one scan has no study date, so no doubling time and no 12-month growth can be given.",
+            )
+        )
     elif before == after:
-        flags.append(_warning("same_day", "Both scans are of the same day: a change in volume is measurement error, and "
-                                          "no doubling time is given."))
+        flags.append(
+            _warning(
+                "same_day",
+                "Both scans are of the same day: a change in volume is measurement error, and "
+                "no doubling time is given.",
+            )
+        )
     return tuple(flags)
 
 
@@ -75,14 +96,26 @@ def match_nodules(prior: StudyFindings, current: StudyFindings, registration: Re
         else:
             seen = prior.geometry.contains(registration.to_prior_lps_mm(nodule.centroid_lps_mm))
             near = [before[p].id for p in np.flatnonzero(np.isfinite(table.cost[:, c]))]
-            rows.append(NoduleMatch(None, nodule.id, Change.NEW if seen else Change.UNCERTAIN,
-                                    flags=_alone_flags("prior", seen, near, registration)))
+            rows.append(
+                NoduleMatch(
+                    None,
+                    nodule.id,
+                    Change.NEW if seen else Change.UNCERTAIN,
+                    flags=_alone_flags("prior", seen, near, registration),
+                )
+            )
     for p, nodule in enumerate(before):
         if p not in partners.values():
             seen = current.geometry.contains(registration.to_current_lps_mm(nodule.centroid_lps_mm))
             near = [after[c].id for c in np.flatnonzero(np.isfinite(table.cost[p]))]
-            rows.append(NoduleMatch(nodule.id, None, Change.GONE if seen else Change.UNCERTAIN,
-                                    flags=_alone_flags("current", seen, near, registration)))
+            rows.append(
+                NoduleMatch(
+                    nodule.id,
+                    None,
+                    Change.GONE if seen else Change.UNCERTAIN,
+                    flags=_alone_flags("current", seen, near, registration),
+                )
+            )
     return tuple(rows)
 
 
@@ -140,8 +173,15 @@ def _rivals(table: _Table, before: list[Nodule], after: list[Nodule], pair: tupl
     return names + [f"current {after[d].id}" for d in np.flatnonzero(table.cost[p] <= limit) if d != c]
 
 
-def _pair(old: Nodule, new: Nodule, prior: StudyFindings, current: StudyFindings, table: _Table,
-          pair: tuple[int, int], rivals: list[str]) -> NoduleMatch:
+def _pair(
+    old: Nodule,
+    new: Nodule,
+    prior: StudyFindings,
+    current: StudyFindings,
+    table: _Table,
+    pair: tuple[int, int],
+    rivals: list[str],
+) -> NoduleMatch:
     interval = _interval_days(prior.series, current.series)
     growth = measure_growth(old, new, interval, (_slice_mm(prior), _slice_mm(current)))
     flags = []
@@ -165,15 +205,24 @@ def _growth_flags(old: Nodule, new: Nodule, growth: Growth) -> list[QualityFlag]
     flags = []
     low, high = growth.volume_change_interval_95_percent
     if high - low > WIDE_INTERVAL_PERCENT:
-        flags.append(_warning("wide_growth_interval",
-                              f"The volume change is known only to within {low:+.0f} to {high:+.0f} % (small nodule, "
-                              "subsolid or thick slices)."))
+        flags.append(
+            _warning(
+                "wide_growth_interval",
+                f"The volume change is known only to within {low:+.0f} to {high:+.0f} % (small nodule, "
+                "subsolid or thick slices).",
+            )
+        )
     if old.mask and new.mask and old.mask.method != new.mask.method:
-        flags.append(_warning("different_segmentation", f"The outlines are by {_named(old)} and {_named(new)}; part of "
-                                                        "the change may come from that."))
+        flags.append(
+            _warning(
+                "different_segmentation",
+                f"The outlines are by {_named(old)} and {_named(new)}; part of the change may come from that.",
+            )
+        )
     if old.type and new.type and old.type.type is not new.type.type:
-        flags.append(QualityFlag("type_changed", Severity.INFO,
-                                 f"Was {old.type.type.value}, is now {new.type.type.value}."))
+        flags.append(
+            QualityFlag("type_changed", Severity.INFO, f"Was {old.type.type.value}, is now {new.type.type.value}.")
+        )
     return flags
 
 
@@ -182,11 +231,19 @@ def _alone_flags(other: str, seen: bool, near: list[str], registration: Registra
     if not seen:
         flags.append(_warning("outside_other_scan", f"The {other} scan does not show this place."))
     if near:
-        flags.append(_warning("possible_match", f"{', '.join(near)} of the {other} scan lies near; look whether it is the "
-                                                "same nodule."))
+        flags.append(
+            _warning(
+                "possible_match",
+                f"{', '.join(near)} of the {other} scan lies near; look whether it is the same nodule.",
+            )
+        )
     if registration.failed:
-        flags.append(_warning("unreliable_registration", f"The scans could not be laid on each other, so a partner in the "
-                                                         f"{other} scan may have been missed."))
+        flags.append(
+            _warning(
+                "unreliable_registration",
+                f"The scans could not be laid on each other, so a partner in the {other} scan may have been missed.",
+            )
+        )
     return tuple(flags)
 
 

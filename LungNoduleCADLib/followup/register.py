@@ -186,26 +186,51 @@ def _common_sides(current: LungMask, prior: LungMask) -> tuple[tuple[Lung, ...],
 def _doubts(fit: _Fit, *, use_affine: bool) -> list[QualityFlag]:
     flags = []
     if use_affine:
-        flags.append(_flag("registration_affine_only", Severity.WARNING,
-                           "The deformable registration was not better than the affine one or folded, so the affine one "
-                           "is used; positions may be off by 10 mm or more."))
+        flags.append(
+            _flag(
+                "registration_affine_only",
+                Severity.WARNING,
+                "The deformable registration was not better than the affine one or folded, so the affine one "
+                "is used; positions may be off by 10 mm or more.",
+            )
+        )
     if fit.dice < MIN_DICE:
-        flags.append(_flag("registration_lung_overlap", Severity.SERIOUS,
-                           f"The registered lungs overlap with a Dice of only {fit.dice:.2f} (expected {MIN_DICE} or "
-                           "more); check every pair of nodules by eye."))
+        flags.append(
+            _flag(
+                "registration_lung_overlap",
+                Severity.SERIOUS,
+                f"The registered lungs overlap with a Dice of only {fit.dice:.2f} (expected {MIN_DICE} or "
+                "more); check every pair of nodules by eye.",
+            )
+        )
     distance = fit.surface_distance_mm
     if distance is None or distance > MAX_SURFACE_DISTANCE_MM:
         found = "could not be compared" if distance is None else f"lie {distance:.1f} mm apart on average"
-        flags.append(_flag("registration_surface_distance", Severity.SERIOUS,
-                           f"The registered lung surfaces {found}; check every pair of nodules by eye."))
+        flags.append(
+            _flag(
+                "registration_surface_distance",
+                Severity.SERIOUS,
+                f"The registered lung surfaces {found}; check every pair of nodules by eye.",
+            )
+        )
     if fit.correlation < MIN_CORRELATION:
-        flags.append(_flag("registration_image_mismatch", Severity.SERIOUS,
-                           f"Vessels and texture inside the registered lungs do not agree (correlation "
-                           f"{fit.correlation:.2f}); the scans may be of different people or too different to compare."))
+        flags.append(
+            _flag(
+                "registration_image_mismatch",
+                Severity.SERIOUS,
+                f"Vessels and texture inside the registered lungs do not agree (correlation "
+                f"{fit.correlation:.2f}); the scans may be of different people or too different to compare.",
+            )
+        )
     if fit.coverage < MIN_COVERAGE:
-        flags.append(_flag("registration_partial_coverage", Severity.WARNING,
-                           f"The prior scan shows only {100 * fit.coverage:.0f} % of the current lungs; nodules outside "
-                           "of it cannot be compared."))
+        flags.append(
+            _flag(
+                "registration_partial_coverage",
+                Severity.WARNING,
+                f"The prior scan shows only {100 * fit.coverage:.0f} % of the current lungs; nodules outside "
+                "of it cannot be compared.",
+            )
+        )
     return flags
 
 

@@ -11,7 +11,7 @@ AIR_HU = -1024
 
 
 def patch_geometry(centre_lps_mm: tuple[float, float, float], size: int, spacing_mm: float) -> Geometry:
-    """Cubic grid of ``size`` voxels at ``spacing_mm``, its middle voxel (size // 2) at the point, axes along L, P, S."""
+    """Cubic grid of ``size`` voxels at ``spacing_mm``: middle voxel (size // 2) at the point, axes along L, P, S."""
     origin = tuple(float(c) - (size // 2) * spacing_mm for c in centre_lps_mm)
     return Geometry((size,) * 3, origin, (spacing_mm,) * 3)  # type: ignore[arg-type]
 
@@ -21,8 +21,14 @@ def extract_patch(hu: np.ndarray, geometry: Geometry, target: Geometry) -> np.nd
 
     Only the part of the CT around the patch is touched. Outside of the CT the value is air.
     """
-    corners = target.to_lps_mm([(k, j, i) for k in (0, target.shape_kji[0]) for j in (0, target.shape_kji[1])
-                                for i in (0, target.shape_kji[2])])
+    corners = target.to_lps_mm(
+        [
+            (k, j, i)
+            for k in (0, target.shape_kji[0])
+            for j in (0, target.shape_kji[1])
+            for i in (0, target.shape_kji[2])
+        ]
+    )
     kji = geometry.to_kji(corners)
     start = np.clip(np.floor(kji.min(axis=0)).astype(int) - 2, 0, np.asarray(geometry.shape_kji) - 1)
     stop = np.clip(np.ceil(kji.max(axis=0)).astype(int) + 3, start + 1, geometry.shape_kji)

@@ -13,7 +13,7 @@ PLAUSIBLE_TOTAL_ML = (1000.0, 10000.0)
 PLAUSIBLE_RIGHT_SHARE = (0.40, 0.68)  # healthy: 0.50 to 0.58
 CUT_AREA_MM2 = 500.0  # lung section on the outermost slice or column: a fingertip of apex is no cut
 DENSE_ABOVE_HU = -200
-DENSE_SHARE = 0.15  # vessels and nodules make up about 0.05 to 0.10
+DENSE_SHARE = 0.15  # vessels and nodules make up 0.01 to 0.06
 HOLES_ML = 5.0
 
 _FACES = ((0, 0, "bottom"), (0, -1, "top"), (1, 0, "front"), (1, -1, "back"), (2, 0, "right"), (2, -1, "left"))
@@ -36,7 +36,7 @@ def _volume_flags(lungs: LungMask) -> list[QualityFlag]:
             QualityFlag(
                 "lung_volume_implausible",
                 Severity.SERIOUS,
-                f"The lungs measure {total_ml / 1000:.1f} l in all; plausible are {low / 1000:.0f} to {high / 1000:.0f} l.",
+                f"The lungs measure {total_ml / 1000:.1f} l; plausible are {low / 1000:.0f} to {high / 1000:.0f} l.",
             )
         )
     share = right_ml / total_ml

@@ -44,7 +44,9 @@ def choose_device(wanted: str = "auto") -> str:
     if wanted == "cuda" and len(available) > 1:
         return "cuda:0"
     if wanted not in available:
-        raise UsageError("That device is not here", expected=" or ".join(available), got=wanted, todo="use --device auto")
+        raise UsageError(
+            "That device is not here", expected=" or ".join(available), got=wanted, todo="use --device auto"
+        )
     return wanted
 
 
@@ -53,4 +55,4 @@ def autocast(device: str) -> Any:
     import torch
 
     enabled = device.startswith("cuda") or torch.ops.mkldnn._is_mkldnn_bf16_supported()
-    return torch.autocast(device.split(":")[0], dtype=torch.bfloat16, enabled=enabled)
+    return torch.autocast(torch.device(device).type, dtype=torch.bfloat16, enabled=enabled)

@@ -40,11 +40,21 @@ class NoduleEncoder(nn.Module):
     the scale 1..5. With ``widths=(64, 128, 256, 512)`` and ``stem_stride=1`` the encoder has MedicalNet's shape.
     """
 
-    def __init__(self, widths: tuple[int, ...] = (32, 64, 128, 256), stem_stride: int = 2, dropout: float = 0.2) -> None:
+    def __init__(
+        self, widths: tuple[int, ...] = (32, 64, 128, 256), stem_stride: int = 2, dropout: float = 0.2
+    ) -> None:
         super().__init__()
         self.backbone = ResNet(
-            "basic", [2, 2, 2, 2], list(widths), spatial_dims=3, n_input_channels=1, conv1_t_size=7,
-            conv1_t_stride=stem_stride, no_max_pool=True, shortcut_type="B", feed_forward=False,
+            "basic",
+            [2, 2, 2, 2],
+            list(widths),
+            spatial_dims=3,
+            n_input_channels=1,
+            conv1_t_size=7,
+            conv1_t_stride=stem_stride,
+            no_max_pool=True,
+            shortcut_type="B",
+            feed_forward=False,
         )
         self.dropout = nn.Dropout(dropout)
         self.heads = nn.ModuleDict({head.name: nn.Linear(widths[-1], head.outputs) for head in HEADS})

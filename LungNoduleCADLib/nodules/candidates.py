@@ -69,9 +69,7 @@ class _Peaks:
     diameter_mm: np.ndarray
 
 
-def find_candidates(
-    ct: CtVolume, lungs: LungMask, *, max_candidates: int = MAX_CANDIDATES
-) -> list[NoduleCandidate]:
+def find_candidates(ct: CtVolume, lungs: LungMask, *, max_candidates: int = MAX_CANDIDATES) -> list[NoduleCandidate]:
     """Possible nodules of 3 to 35 mm, solid or ground-glass, most conspicuous first; ``probability`` is ``None``."""
     if not lungs.labels.any():
         return []

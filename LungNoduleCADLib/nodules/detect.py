@@ -15,9 +15,15 @@ from LungNoduleCADLib.imaging.patch import extract_patch, patch_geometry
 NoduleProbability = Callable[[Sequence[np.ndarray]], np.ndarray]
 
 
-def rate_candidates(ct: CtVolume, candidates: Sequence[NoduleCandidate], probability: NoduleProbability, size: int,
-                    spacing_mm: float, report: Callable[[float], None] = lambda _: None, chunk: int = 32
-                    ) -> list[NoduleCandidate]:
+def rate_candidates(
+    ct: CtVolume,
+    candidates: Sequence[NoduleCandidate],
+    probability: NoduleProbability,
+    size: int,
+    spacing_mm: float,
+    report: Callable[[float], None] = lambda _: None,
+    chunk: int = 32,
+) -> list[NoduleCandidate]:
     """Every candidate with the probability that it is a nodule, most probable first.
 
     Parameters
@@ -26,7 +32,7 @@ def rate_candidates(ct: CtVolume, candidates: Sequence[NoduleCandidate], probabi
     """
     rated = []
     for start in range(0, len(candidates), chunk):
-        part = candidates[start:start + chunk]
+        part = candidates[start : start + chunk]
         patches = [extract_patch(ct.hu, ct.geometry, patch_geometry(c.centre_lps_mm, size, spacing_mm)) for c in part]
         rated += [replace(c, probability=float(p)) for c, p in zip(part, probability(patches), strict=True)]
         report((start + len(part)) / len(candidates))
@@ -39,7 +45,9 @@ def same_nodule(one: NoduleMask, other: NoduleMask) -> bool:
     stop = np.minimum(np.add(one.start_kji, one.voxels.shape), np.add(other.start_kji, other.voxels.shape))
     if np.any(stop <= start):
         return False
-    parts = [mask.voxels[tuple(slice(a - s, b - s) for a, b, s in zip(start, stop, mask.start_kji, strict=True))]
-             for mask in (one, other)]
+    parts = [
+        mask.voxels[tuple(slice(a - s, b - s) for a, b, s in zip(start, stop, mask.start_kji, strict=True))]
+        for mask in (one, other)
+    ]
     smaller = min(np.count_nonzero(one.voxels), np.count_nonzero(other.voxels))
     return np.count_nonzero(parts[0] & parts[1]) > smaller / 3

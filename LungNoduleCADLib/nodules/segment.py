@@ -43,7 +43,9 @@ class NoduleSegmenter:
     spacings_mm : cube spacings to try, fine first; a nodule that fills the fine cube is done again in the next.
     """
 
-    def __init__(self, network: nn.Module, size: int, spacings_mm: tuple[float, ...], device: str, method: Method) -> None:
+    def __init__(
+        self, network: nn.Module, size: int, spacings_mm: tuple[float, ...], device: str, method: Method
+    ) -> None:
         self.network, self.size, self.spacings_mm, self.device, self.method = network, size, spacings_mm, device, method
 
     @classmethod
@@ -67,7 +69,7 @@ class NoduleSegmenter:
         views = [(), (2,), (3,), (4,)]
         with autocast(self.device):
             logits = self.network(torch.cat([x.flip(view) if view else x for view in views])).float()
-        mirrored_back = [logits[n:n + 1].flip(view) if view else logits[n:n + 1] for n, view in enumerate(views)]
+        mirrored_back = [logits[n : n + 1].flip(view) if view else logits[n : n + 1] for n, view in enumerate(views)]
         return torch.sigmoid(torch.cat(mirrored_back)).mean(0)[0].cpu().numpy()
 
     def _part_at_point(self, probability: np.ndarray, spacing_mm: float) -> np.ndarray | None:
@@ -107,8 +109,12 @@ def _on_native_grid(probability: np.ndarray, grid: Geometry, native: Geometry, m
     parts = np.maximum(2, np.ceil(np.asarray(native.spacing_kji_mm) / 0.4)).astype(int)
     fine_spacing = np.asarray(native.spacing_kji_mm) / parts
     first = native.to_lps_mm(start - 0.5 + 0.5 / parts)
-    fine = Geometry(tuple(int(v) for v in shape * parts), tuple(float(v) for v in first),  # type: ignore[arg-type]
-                    tuple(float(v) for v in fine_spacing), native.direction)  # type: ignore[arg-type]
+    fine = Geometry(
+        tuple(int(v) for v in shape * parts),
+        tuple(float(v) for v in first),  # type: ignore[arg-type]
+        tuple(float(v) for v in fine_spacing),
+        native.direction,
+    )  # type: ignore[arg-type]
     sampled = resample(probability, grid, fine) >= 0.5
     blocks = sampled.reshape(shape[0], parts[0], shape[1], parts[1], shape[2], parts[2])
     occupancy = blocks.mean(axis=(1, 3, 5), dtype=np.float32)

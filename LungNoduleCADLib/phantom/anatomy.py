@@ -19,9 +19,7 @@ Array = np.ndarray
 
 def lung_distance(x: Array, y: Array, z: Array) -> Array:
     """Distance to the lung surface (mm, negative inside), both lungs."""
-    return np.maximum(
-        np.maximum(pleural_cage(x, y, z), diaphragm_height(x, y) - z), -mediastinum_distance(x, y, z)
-    )
+    return np.maximum(np.maximum(pleural_cage(x, y, z), diaphragm_height(x, y) - z), -mediastinum_distance(x, y, z))
 
 
 def pleural_cage(x: Array, y: Array, z: Array) -> Array:

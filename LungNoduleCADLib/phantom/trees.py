@@ -163,9 +163,7 @@ def _enters(segment: Segment, centres: np.ndarray, free_mm: np.ndarray) -> bool:
     return bool(np.any(distances < free_mm + segment.start_radius_mm))
 
 
-def _tube(
-    geometry: Geometry, segment: Segment, widen_mm: float = 0.0
-) -> tuple[tuple[slice, ...], np.ndarray]:
+def _tube(geometry: Geometry, segment: Segment, widen_mm: float = 0.0) -> tuple[tuple[slice, ...], np.ndarray]:
     """The box around a piece of tube and the share of each voxel that it fills."""
     shape, spacing = geometry.shape_kji, np.asarray(geometry.spacing_kji_mm, np.float32)
     # the phantom's grid is parallel to the axes: indices by a subtraction, thousands of times

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -26,17 +25,19 @@ def save_network(network: nn.Module, bundle: Path) -> None:
     partial = bundle / (WEIGHTS + ".partial")
     partial.parent.mkdir(parents=True, exist_ok=True)
     save_file(tensors, partial)
-    os.replace(partial, bundle / WEIGHTS)
+    partial.replace(bundle / WEIGHTS)
 
 
 def write_json(file: Path, content: dict[str, Any]) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     partial = file.with_name(file.name + ".partial")
     partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    os.replace(partial, file)
+    partial.replace(file)
 
 
-def finish_bundle(bundle: Path, inference: dict[str, Any], recipe: dict[str, Any], split_sha256: str, weights: list[str]) -> None:
+def finish_bundle(
+    bundle: Path, inference: dict[str, Any], recipe: dict[str, Any], split_sha256: str, weights: list[str]
+) -> None:
     """Configuration, recipe with the split's digest, and metadata with the digests of the weights."""
     write_json(bundle / "configs/inference.json", inference)
     write_json(bundle / "configs/train.json", {**recipe, "split_sha256": split_sha256, "torch": torch.__version__})

@@ -18,8 +18,14 @@ from LungNoduleCADLib.training.samples import SampleStore
 class CubeDataset(Dataset):
     """Cubes of one or more stores by (store, row), transformed, with the encoder's labels."""
 
-    def __init__(self, stores: Sequence[SampleStore], rows: Sequence[tuple[int, int]], nodules: dict[str, PackNodule],
-                 transform: Compose, seed: int) -> None:
+    def __init__(
+        self,
+        stores: Sequence[SampleStore],
+        rows: Sequence[tuple[int, int]],
+        nodules: dict[str, PackNodule],
+        transform: Compose,
+        seed: int,
+    ) -> None:
         self._stores, self._rows, self._nodules, self._transform, self._seed = stores, rows, nodules, transform, seed
 
     def __len__(self) -> int:
@@ -36,14 +42,22 @@ class CubeDataset(Dataset):
         torch.manual_seed(self._seed * 1_000_003 + index)
         changed = self._transform(cube)
         sample = self._stores[store].samples[row]
-        return {**{key: changed[key].as_subclass(torch.Tensor) for key in ("hu", "occupancy")},
-                "labels": labels_of(self._nodules.get(sample.nodule_id))}
+        return {
+            **{key: changed[key].as_subclass(torch.Tensor) for key in ("hu", "occupancy")},
+            "labels": labels_of(self._nodules.get(sample.nodule_id)),
+        }
 
 
 def batches(dataset: CubeDataset, batch: int, workers: int) -> DataLoader:
     """Batches in the data set's order; a fixed seed an epoch makes a resumed run see what the first would have."""
-    return DataLoader(dataset, batch_size=batch, shuffle=False, num_workers=workers, drop_last=len(dataset) >= batch,
-                      worker_init_fn=_single_thread if workers else None)
+    return DataLoader(
+        dataset,
+        batch_size=batch,
+        shuffle=False,
+        num_workers=workers,
+        drop_last=len(dataset) >= batch,
+        worker_init_fn=_single_thread if workers else None,
+    )
 
 
 def _single_thread(_: int) -> None:

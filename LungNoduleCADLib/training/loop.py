@@ -1,10 +1,9 @@
-"""The training loop of every recipe: mixed precision, warm-up and cosine, clipping, averaged weights, resume, early stop."""
+"""The training loop of every recipe: mixed precision, warm-up and cosine, clipping, averaged weights, resume, stop."""
 
 from __future__ import annotations
 
 import csv
 import math
-import os
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -63,11 +62,22 @@ def fit(
         row |= validate(averaged.module.eval())
         row |= {"epoch": epoch, "seconds": round(time.perf_counter() - start, 1)}
         better = row["score"] > state["best"]
-        state = {"epoch": epoch + 1, "best": max(row["score"], state["best"]), "stale": 0 if better else state["stale"] + 1}
+        state = {
+            "epoch": epoch + 1,
+            "best": max(row["score"], state["best"]),
+            "stale": 0 if better else state["stale"] + 1,
+        }
         if better:
             _save(folder / "best.pt", {"network": averaged.module.state_dict(), "row": row})
-        _save(folder / "last.pt", {"network": network.state_dict(), "averaged": averaged.state_dict(),
-                                   "optimizer": optimizer.state_dict(), **state})
+        _save(
+            folder / "last.pt",
+            {
+                "network": network.state_dict(),
+                "averaged": averaged.state_dict(),
+                "optimizer": optimizer.state_dict(),
+                **state,
+            },
+        )
         _log(folder / "log.csv", row)
         report(" ".join(f"{name} {value:.4g}" for name, value in row.items()))
     best = torch.load(folder / "best.pt", weights_only=True, map_location=device)
@@ -75,9 +85,16 @@ def fit(
     return network.eval()
 
 
-def _train_epoch(network: nn.Module, averaged: AveragedModel, optimizer: torch.optim.Optimizer, batches: Iterable[Any],
-                 loss_of: Callable[[nn.Module, Any], dict[str, Tensor]], settings: LoopSettings, epoch: int, device: str
-                 ) -> dict[str, float]:
+def _train_epoch(
+    network: nn.Module,
+    averaged: AveragedModel,
+    optimizer: torch.optim.Optimizer,
+    batches: Iterable[Any],
+    loss_of: Callable[[nn.Module, Any], dict[str, Tensor]],
+    settings: LoopSettings,
+    epoch: int,
+    device: str,
+) -> dict[str, float]:
     network.train()
     sums: dict[str, float] = {}
     batch_list = batches if hasattr(batches, "__len__") else list(batches)
@@ -105,7 +122,9 @@ def _learning_rate(settings: LoopSettings, epoch: float) -> float:
     return settings.learning_rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(done, 1.0))))
 
 
-def _resume(file: Path, network: nn.Module, averaged: AveragedModel, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
+def _resume(
+    file: Path, network: nn.Module, averaged: AveragedModel, optimizer: torch.optim.Optimizer
+) -> dict[str, Any]:
     if not file.is_file():
         return {"epoch": 0, "best": -math.inf, "stale": 0}
     saved = torch.load(file, weights_only=True)
@@ -118,7 +137,7 @@ def _resume(file: Path, network: nn.Module, averaged: AveragedModel, optimizer: 
 def _save(file: Path, content: dict[str, Any]) -> None:
     partial = file.with_suffix(".partial")
     torch.save(content, partial)
-    os.replace(partial, file)
+    partial.replace(file)
 
 
 def _log(file: Path, row: dict[str, float]) -> None:

@@ -31,6 +31,8 @@ def encoder_loss(answers: dict[str, Tensor], labels: dict[str, Tensor]) -> dict[
             loss = functional.cross_entropy(answer, target, weight=classes, reduction="none")
         else:
             loss = functional.smooth_l1_loss(answer, target, reduction="none", beta=0.5)[:, 0]
-        losses[head.name] = (loss * weight).sum() / weight.sum().clamp_min(1.0) * HEAD_WEIGHTS.get(head.name, DESCRIPTOR_WEIGHT)
+        losses[head.name] = (
+            (loss * weight).sum() / weight.sum().clamp_min(1.0) * HEAD_WEIGHTS.get(head.name, DESCRIPTOR_WEIGHT)
+        )
     losses["total"] = torch.stack(list(losses.values())).sum()
     return losses

@@ -41,7 +41,9 @@ class LungBackground:
     n_places : how many places are sketched (a sketch is the slice around the place, ``SKETCH`` x ``SKETCH``).
     """
 
-    def __init__(self, donors: list[Donor], size: int, spacing_mm: float, n_places: int, rng: np.random.Generator) -> None:
+    def __init__(
+        self, donors: list[Donor], size: int, spacing_mm: float, n_places: int, rng: np.random.Generator
+    ) -> None:
         self._donors, self._size, self._spacing_mm, self._rng = donors, size, spacing_mm, rng
         self._places: list[tuple[int, tuple[float, float, float]]] = []
         sketches = []
@@ -52,8 +54,9 @@ class LungBackground:
                 sketches.append(_sketch(middle))
         self._sketches = np.asarray(sketches, np.float32).reshape(len(sketches), -1)
 
-    def set_into(self, block: NoduleBlock, centre_kji: tuple[float, float, float], disc_radius_mm: float | None = None
-                 ) -> tuple[np.ndarray, np.ndarray]:
+    def set_into(
+        self, block: NoduleBlock, centre_kji: tuple[float, float, float], disc_radius_mm: float | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
         """The cube around a point of the block, in real lung.
 
         Parameters
@@ -83,8 +86,7 @@ class LungBackground:
         nearest = np.argpartition(distance, min(8, len(distance) - 1))[:8]
         number, place = self._places[int(self._rng.choice(nearest))]
         donor = self._donors[number]
-        patch = extract_patch(donor.ct.hu, donor.ct.geometry,
-                              patch_geometry(place, self._size, self._spacing_mm))
+        patch = extract_patch(donor.ct.hu, donor.ct.geometry, patch_geometry(place, self._size, self._spacing_mm))
         patch = patch[:, :, ::-1] if mirror else patch
         shared = (weight[middle] > 0.5) & (occupancy[middle] < 0.1) & (hu[middle] < -600) & (patch[middle] < -600)
         shift_hu = float(np.median(hu[middle][shared]) - np.median(patch[middle][shared])) if shared.any() else 0.0
@@ -120,8 +122,10 @@ def _weights(block: Geometry, grid: Geometry, disc_radius_mm: float | None) -> t
     kji = block.to_kji(lps)
     past_end_slices = np.maximum(np.maximum(-kji[:, 0], kji[:, 0] - (block.shape_kji[0] - 1)), 0.0)
     inside_z = np.clip(1.0 - past_end_slices, 0.0, 1.0)
-    to_edge_mm = [np.minimum(kji[:, axis], block.shape_kji[axis] - 1 - kji[:, axis]) * block.spacing_kji_mm[axis]
-                  for axis in (1, 2)]
+    to_edge_mm = [
+        np.minimum(kji[:, axis], block.shape_kji[axis] - 1 - kji[:, axis]) * block.spacing_kji_mm[axis]
+        for axis in (1, 2)
+    ]
     plane = np.clip(np.minimum(to_edge_mm[0][:, None], to_edge_mm[1][None]) / IN_PLANE_FADE_MM, 0, 1)
     if disc_radius_mm is not None:
         offset = lps - grid.to_lps_mm((d // 2,) * 3)
@@ -132,8 +136,9 @@ def _weights(block: Geometry, grid: Geometry, disc_radius_mm: float | None) -> t
 
 def _edge_extended(array: np.ndarray, geometry: Geometry, grid: Geometry) -> np.ndarray:
     """Resampled onto the grid with the block's first and last slice, row and column continued outwards."""
-    pads = [int(np.ceil(max(grid.extent_kji_mm) / s)) if axis == 0 else 24
-            for axis, s in enumerate(geometry.spacing_kji_mm)]
+    pads = [
+        int(np.ceil(max(grid.extent_kji_mm) / s)) if axis == 0 else 24 for axis, s in enumerate(geometry.spacing_kji_mm)
+    ]
     padded = np.pad(array.astype(np.float32), [(p, p) for p in pads], mode="edge")
     start = tuple(-p for p in pads)
     return resample(padded, geometry.crop(start, padded.shape), grid, outside=float(array.min()))  # type: ignore[arg-type]

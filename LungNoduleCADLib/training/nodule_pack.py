@@ -74,18 +74,22 @@ class NodulePack:
     def __init__(self, folder: Path) -> None:
         table = folder / "nodules.csv"
         if not table.is_file():
-            raise InputError("This is no nodule pack", expected=f"{table}", got="no such file", todo="give the pack's folder")
+            raise InputError(
+                "This is no nodule pack", expected=f"{table}", got="no such file", todo="give the pack's folder"
+            )
         with table.open(newline="", encoding="utf-8") as stream:
             rows = list(csv.DictReader(stream))
         self.folder = folder
         try:
             self.nodules = [_nodule(row) for row in rows]
         except KeyError as error:
-            raise InputError("nodules.csv lacks a column", expected=f"column {error}", got=", ".join(rows[0])) from error
+            raise InputError(
+                "nodules.csv lacks a column", expected=f"column {error}", got=", ".join(rows[0])
+            ) from error
         self._shards: dict[str, np.lib.npyio.NpzFile] = {}
 
     def load(self, nodule: PackNodule) -> NoduleBlock:
-        """Pixels of a nodule; HU are rounded down to multiples of 8, because only some of the pack's voxels are finer."""
+        """Pixels of a nodule, HU rounded down to multiples of 8 (see ``quantise``)."""
         if nodule.shard not in self._shards:
             self._shards[nodule.shard] = np.load(self.folder / nodule.shard, allow_pickle=False)
         shard = self._shards[nodule.shard]
@@ -115,9 +119,15 @@ def quantise(hu: np.ndarray) -> np.ndarray:
 
 def _nodule(row: dict[str, str]) -> PackNodule:
     return PackNodule(
-        nodule_id=row["nodule_id"], patient_id=row["patient_id"], fold=int(row["fold"]), shard=row["shard"],
-        n_readers=int(row["n_readers"]), type=TYPES[row["type"]], hu_source=row["hu_source"],
-        eq_diameter_mm=float(row["eq_diameter_mm"]), volume_mm3=float(row["volume_mm3"]),
+        nodule_id=row["nodule_id"],
+        patient_id=row["patient_id"],
+        fold=int(row["fold"]),
+        shard=row["shard"],
+        n_readers=int(row["n_readers"]),
+        type=TYPES[row["type"]],
+        hu_source=row["hu_source"],
+        eq_diameter_mm=float(row["eq_diameter_mm"]),
+        volume_mm3=float(row["volume_mm3"]),
         spacing_kji_mm=tuple(float(row[f"spacing_{axis}"]) for axis in "zyx"),  # type: ignore[arg-type]
         centre_kji=tuple(float(row[f"c{axis}"]) for axis in "zyx"),  # type: ignore[arg-type]
         ring_hu=float(row["ring_hu"]),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator
 from itertools import chain
 from pathlib import Path
@@ -20,37 +19,40 @@ from LungNoduleCADLib.training.samples import (
     scan_background_cubes,
     scan_nodule_cubes,
 )
-from LungNoduleCADLib.training.scans import MarkedScan, load_marked_scan, scan_folders
+from LungNoduleCADLib.training.scans import MarkedScan, load_marked_scan, patient_fold, scan_folders
 
 FINE_MM = 0.8
 COARSE_MM = 1.6
 COARSE_FROM_DIAMETER_MM = 14.0
 
 
-def prepare(pack: NodulePack, scans_folder: Path | None, folder: Path, recipe: dict[str, Any],
-            report: Callable[[str], None]) -> dict[str, dict[str, SampleStore]]:
+def prepare(
+    pack: NodulePack, scans_folder: Path | None, folder: Path, recipe: dict[str, Any], report: Callable[[str], None]
+) -> dict[str, dict[str, SampleStore]]:
     """Stores ``{split: {"fine" | "coarse": store}}`` under ``folder``; those that are there already are only opened.
 
-    ``recipe["folds"]`` names the folds of each split, ``recipe["samples"]`` says which splits get how many cubes. A scan belongs to the split of its patient's fold; a scan of a
-    patient whom the pack does not know is never trained on.
+    ``recipe["folds"]`` names the folds of each split, ``recipe["samples"]`` says which splits get how many cubes. A
+    scan belongs to the split of its patient's fold; a scan of a patient unknown to the pack is never trained on.
     """
     splits = {name: tuple(recipe["folds"][name]) for name in recipe["samples"]}
     if not all((folder / split / kind / "samples.json").is_file() for split in splits for kind in ("fine", "coarse")):
         scans = scans_by_split(pack, scans_folder, splits, report)
         for number, (split, folds) in enumerate(splits.items()):
-            _prepare_split(pack, split, folds, scans, folder / split, recipe, np.random.default_rng(recipe["seed"] + number))
+            _prepare_split(
+                pack, split, folds, scans, folder / split, recipe, np.random.default_rng(recipe["seed"] + number)
+            )
             report(f"samples for {split} are ready")
     return {split: {kind: SampleStore(folder / split / kind) for kind in ("fine", "coarse")} for split in splits}
 
 
-def scans_by_split(pack: NodulePack, scans_folder: Path | None, splits: dict[str, tuple[int, ...]],
-                   report: Callable[[str], None]) -> dict[str, list[MarkedScan]]:
+def scans_by_split(
+    pack: NodulePack, scans_folder: Path | None, splits: dict[str, tuple[int, ...]], report: Callable[[str], None]
+) -> dict[str, list[MarkedScan]]:
     """The marked scans of each split; scans of other patients are left alone."""
-    fold_of = {hashlib.sha256(n.patient_id.encode()).hexdigest()[:16]: n.fold for n in pack.nodules}
     found: dict[str, list[MarkedScan]] = {split: [] for split in splits}
     for name, (path, marks) in (scan_folders(scans_folder) if scans_folder else {}).items():
         scan = load_marked_scan(name, path, marks)
-        fold = fold_of.get(scan.ct.series.patient_key)
+        fold = patient_fold(pack, scan)
         for split, folds in splits.items():
             if fold in folds:
                 found[split].append(scan)
@@ -58,8 +60,15 @@ def scans_by_split(pack: NodulePack, scans_folder: Path | None, splits: dict[str
     return found
 
 
-def _prepare_split(pack: NodulePack, split: str, folds: tuple[int, ...], scans: dict[str, list[MarkedScan]], folder: Path,
-                   recipe: dict[str, Any], rng: np.random.Generator) -> None:
+def _prepare_split(
+    pack: NodulePack,
+    split: str,
+    folds: tuple[int, ...],
+    scans: dict[str, list[MarkedScan]],
+    folder: Path,
+    recipe: dict[str, Any],
+    rng: np.random.Generator,
+) -> None:
     own = scans[split] or next(iter(scans.values()))
     donors = [Donor(scan.ct, scan.lungs, scan.keep_away_lps_mm) for scan in own]
     settings = recipe["samples"][split]

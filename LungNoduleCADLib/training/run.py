@@ -28,8 +28,16 @@ Report = Callable[[str], None]
 TRAINABLE = ("nodule_ct_attributes", "nodule_ct_segmentation", "nodule_fusion")
 
 
-def train_bundle(name: str, data: Path, scans: Path | None, work: Path, out: Path, device: str, report: Report,
-                 epochs: int | None = None) -> Bundle:
+def train_bundle(
+    name: str,
+    data: Path,
+    scans: Path | None,
+    work: Path,
+    out: Path,
+    device: str,
+    report: Report,
+    epochs: int | None = None,
+) -> Bundle:
     """Train a bundle's model and write the bundle to ``out``; an interrupted run in ``work`` is taken up again.
 
     Parameters
@@ -57,8 +65,15 @@ def train_bundle(name: str, data: Path, scans: Path | None, work: Path, out: Pat
     return Bundle(out)
 
 
-def _encoder(pack: NodulePack, stores: dict[str, dict[str, SampleStore]], recipe: dict[str, Any], run: Path, out: Path,
-             device: str, report: Report) -> tuple[dict[str, Any], list[str]]:
+def _encoder(
+    pack: NodulePack,
+    stores: dict[str, dict[str, SampleStore]],
+    recipe: dict[str, Any],
+    run: Path,
+    out: Path,
+    device: str,
+    report: Report,
+) -> tuple[dict[str, Any], list[str]]:
     from LungNoduleCADLib.training.train_encoder import middle, train_encoder
 
     network = train_encoder(pack, stores, recipe, run, device, report)
@@ -72,30 +87,52 @@ def _encoder(pack: NodulePack, stores: dict[str, dict[str, SampleStore]], recipe
     decided = np.array([n is not None and n.median("malignancy") != 3 for n in known])
     calibration = {
         "nodule": fit_platt(np.array([n is not None for n in known], float), answers.heads["nodule"][:, 0]),
-        "malignancy": fit_platt(np.array([n.median("malignancy") > 3 for n in known if n and n.median("malignancy") != 3], float),
-                                answers.heads["malignancy"][decided, 0]),
-        "nodule_type": fit_temperature(np.array([reference_type(n) for n in known if n and n.n_readers >= 3]),
-                                answers.heads["nodule_type"][clear]),
+        "malignancy": fit_platt(
+            np.array([n.median("malignancy") > 3 for n in known if n and n.median("malignancy") != 3], float),
+            answers.heads["malignancy"][decided, 0],
+        ),
+        "nodule_type": fit_temperature(
+            np.array([reference_type(n) for n in known if n and n.n_readers >= 3]), answers.heads["nodule_type"][clear]
+        ),
     }
-    old = json.loads((out / "configs/inference.json").read_text(encoding="utf-8")) if (out / "configs/inference.json").is_file() else {}
-    return {"network": recipe["network"], "arguments": recipe["arguments"], "patch": recipe["patch"],
-            "calibration": calibration, "operating_threshold": old.get("operating_threshold", 0.5)}, [WEIGHTS]
+    old = (
+        json.loads((out / "configs/inference.json").read_text(encoding="utf-8"))
+        if (out / "configs/inference.json").is_file()
+        else {}
+    )
+    return {
+        "network": recipe["network"],
+        "arguments": recipe["arguments"],
+        "patch": recipe["patch"],
+        "calibration": calibration,
+        "operating_threshold": old.get("operating_threshold", 0.5),
+    }, [WEIGHTS]
 
 
-def _segmenter(pack: NodulePack, stores: dict[str, dict[str, SampleStore]], recipe: dict[str, Any], run: Path, out: Path,
-               device: str, report: Report) -> tuple[dict[str, Any], list[str]]:
+def _segmenter(
+    pack: NodulePack,
+    stores: dict[str, dict[str, SampleStore]],
+    recipe: dict[str, Any],
+    run: Path,
+    out: Path,
+    device: str,
+    report: Report,
+) -> tuple[dict[str, Any], list[str]]:
     from LungNoduleCADLib.training.train_segmenter import train_segmenter
 
     save_network(train_segmenter(pack, stores, recipe, run, device, report), out)
     return {"network": recipe["network"], "arguments": recipe["arguments"], "patch": recipe["patch"]}, [WEIGHTS]
 
 
-def _fusion(pack: NodulePack, scans: Path | None, recipe: dict[str, Any], out: Path, device: str, report: Report
-            ) -> tuple[dict[str, Any], list[str]]:
+def _fusion(
+    pack: NodulePack, scans: Path | None, recipe: dict[str, Any], out: Path, device: str, report: Report
+) -> tuple[dict[str, Any], list[str]]:
     from LungNoduleCADLib.training.train_fusion import observe, train_fusion
 
-    donors = [Donor(s.ct, s.lungs, s.keep_away_lps_mm) for s in
-              scans_by_split(pack, scans, {"train": tuple(recipe["folds"]["train"])}, report)["train"]]
+    donors = [
+        Donor(s.ct, s.lungs, s.keep_away_lps_mm)
+        for s in scans_by_split(pack, scans, {"train": tuple(recipe["folds"]["train"])}, report)["train"]
+    ]
     encoder = EncoderRunner.from_bundle(find_bundle("nodule_ct_attributes"), device)
     segmenter = NoduleSegmenter.from_bundle(find_bundle("nodule_ct_segmentation"), device)
     cases = nodule_cases(pack, pack.of_folds(tuple(recipe["folds"]["train"])), donors, recipe["seed"])

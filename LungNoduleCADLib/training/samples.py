@@ -63,9 +63,15 @@ class SampleStore:
         return SampleStore(folder)
 
 
-def nodule_cubes(pack: NodulePack, nodules: list[PackNodule], background: LungBackground, variants: int,
-                 spacing_mm: float, rng: np.random.Generator) -> Iterator[tuple[np.ndarray, np.ndarray, Sample]]:
-    """Pack nodules set into real lung, ``variants`` places each; two of three keep only a disc of their surroundings.
+def nodule_cubes(
+    pack: NodulePack,
+    nodules: list[PackNodule],
+    background: LungBackground,
+    variants: int,
+    spacing_mm: float,
+    rng: np.random.Generator,
+) -> Iterator[tuple[np.ndarray, np.ndarray, Sample]]:
+    """Pack nodules set into real lung, ``variants`` places each; two of three keep a disc around them only.
 
     The narrow discs keep the end of the block along z from being seen far beside the nodule.
     """
@@ -77,8 +83,14 @@ def nodule_cubes(pack: NodulePack, nodules: list[PackNodule], background: LungBa
             yield hu, occupancy, Sample(nodule.nodule_id, nodule.patient_id, spacing_mm, real_context=False)
 
 
-def beside_nodule_cubes(pack: NodulePack, nodules: list[PackNodule], background: LungBackground, per_nodule: int,
-                        spacing_mm: float, rng: np.random.Generator) -> Iterator[tuple[np.ndarray, np.ndarray, Sample]]:
+def beside_nodule_cubes(
+    pack: NodulePack,
+    nodules: list[PackNodule],
+    background: LungBackground,
+    per_nodule: int,
+    spacing_mm: float,
+    rng: np.random.Generator,
+) -> Iterator[tuple[np.ndarray, np.ndarray, Sample]]:
     """Non-nodules from the pack: vessels and walls beside the nodules, set into real lung like these."""
     marked = {}
     for nodule in nodules:
@@ -91,8 +103,9 @@ def beside_nodule_cubes(pack: NodulePack, nodules: list[PackNodule], background:
             yield hu, np.zeros_like(hu), Sample("", nodule.patient_id, spacing_mm, real_context=False)
 
 
-def scan_nodule_cubes(pack: NodulePack, scan: MarkedScan, copies: int, spacing_mm: float
-                      ) -> Iterator[tuple[np.ndarray, np.ndarray, Sample]]:
+def scan_nodule_cubes(
+    pack: NodulePack, scan: MarkedScan, copies: int, spacing_mm: float
+) -> Iterator[tuple[np.ndarray, np.ndarray, Sample]]:
     """Pack nodules whose whole scan is at hand, as they lie there."""
     by_id = {nodule.nodule_id: nodule for nodule in pack.nodules}
     for mark in scan.marks:
@@ -109,8 +122,9 @@ def scan_nodule_cubes(pack: NodulePack, scan: MarkedScan, copies: int, spacing_m
             yield hu, occupancy, Sample(nodule.nodule_id, nodule.patient_id, spacing_mm, real_context=True)
 
 
-def scan_background_cubes(scan: MarkedScan, background: LungBackground, spacing_mm: float, rng: np.random.Generator
-                          ) -> Iterator[tuple[np.ndarray, np.ndarray, Sample]]:
+def scan_background_cubes(
+    scan: MarkedScan, background: LungBackground, spacing_mm: float, rng: np.random.Generator
+) -> Iterator[tuple[np.ndarray, np.ndarray, Sample]]:
     """What the candidate finder proposes away from every mark: as it lies there, and cut out and set into other lung."""
     near = scan.keep_away_lps_mm
     for candidate in find_candidates(scan.ct, scan.lungs):
@@ -125,8 +139,13 @@ def scan_background_cubes(scan: MarkedScan, background: LungBackground, spacing_
         yield hu, np.zeros_like(hu), Sample("", scan.name, spacing_mm, real_context=False)
 
 
-def _places_beside(nodule: PackNodule, block: NoduleBlock, others: list[tuple[PackNodule, NoduleBlock]], count: int,
-                   rng: np.random.Generator) -> list[tuple[float, float, float]]:
+def _places_beside(
+    nodule: PackNodule,
+    block: NoduleBlock,
+    others: list[tuple[PackNodule, NoduleBlock]],
+    count: int,
+    rng: np.random.Generator,
+) -> list[tuple[float, float, float]]:
     """Dense spots at least 7 mm from every outline and 8 mm from the block's border."""
     from scipy import ndimage
 
@@ -136,8 +155,8 @@ def _places_beside(nodule: PackNodule, block: NoduleBlock, others: list[tuple[Pa
     spacing = block.geometry.spacing_kji_mm
     far = ndimage.distance_transform_edt(~outlined, spacing) > 7.0
     margin = [int(np.ceil(8.0 / s)) for s in spacing[1:]]
-    far[:, : margin[0]] = far[:, -margin[0]:] = False
-    far[:, :, : margin[1]] = far[:, :, -margin[1]:] = False
+    far[:, : margin[0]] = far[:, -margin[0] :] = False
+    far[:, :, : margin[1]] = far[:, :, -margin[1] :] = False
     smooth = ndimage.gaussian_filter(block.hu.astype(np.float32), [0.5 / s for s in spacing])
     peaks = (smooth == ndimage.maximum_filter(smooth, [3, 5, 5])) & far & (smooth > -650)
     spots = np.argwhere(peaks)
@@ -157,8 +176,9 @@ def _paint(outlined: np.ndarray, nodule: PackNodule, other: PackNodule, other_bl
     offset = np.subtract(other.start_kji, nodule.start_kji)
     if other is nodule or np.any(offset >= outlined.shape) or np.any(offset + other_block.votes.shape <= 0):
         return
-    here = tuple(slice(max(o, 0), min(o + n, m)) for o, n, m in
-                 zip(offset, other_block.votes.shape, outlined.shape, strict=True))
+    here = tuple(
+        slice(max(o, 0), min(o + n, m)) for o, n, m in zip(offset, other_block.votes.shape, outlined.shape, strict=True)
+    )
     there = tuple(slice(h.start - o, h.stop - o) for h, o in zip(here, offset, strict=True))
     outlined[here] |= other_block.votes[there] > 0
 
@@ -167,8 +187,9 @@ def _without_outline(block: NoduleBlock) -> NoduleBlock:
     return NoduleBlock(block.hu, np.zeros_like(block.votes), block.geometry)
 
 
-def _cut_out(scan: MarkedScan, centre_lps_mm: tuple[float, float, float], n_slices: int
-             ) -> tuple[NoduleBlock, tuple[float, float, float]]:
+def _cut_out(
+    scan: MarkedScan, centre_lps_mm: tuple[float, float, float], n_slices: int
+) -> tuple[NoduleBlock, tuple[float, float, float]]:
     """A block like the pack's from a scan: ``n_slices`` slices of about 62 mm around a point."""
     kji = scan.ct.geometry.to_kji(centre_lps_mm)
     half = [n_slices / 2, *(31.0 / s for s in scan.ct.geometry.spacing_kji_mm[1:])]

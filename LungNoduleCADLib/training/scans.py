@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 from collections import defaultdict
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from LungNoduleCADLib.domain.ct import CtVolume
 from LungNoduleCADLib.domain.masks import LungMask
 from LungNoduleCADLib.errors import InputError
 from LungNoduleCADLib.lungs.segment import segment_lungs
-from LungNoduleCADLib.training.nodule_pack import quantise
+from LungNoduleCADLib.training.nodule_pack import NodulePack, quantise
 
 
 @dataclass(frozen=True)
@@ -57,8 +58,9 @@ def scan_folders(folder: Path) -> dict[str, tuple[Path, tuple[Mark, ...]]]:
     with table.open(newline="", encoding="utf-8") as stream:
         for row in csv.DictReader(stream):
             centre = (float(row["l_mm"]), float(row["p_mm"]), float(row["s_mm"]))
-            marks[row["series"]].append(Mark(row["nodule_id"], int(row["n_readers"]), centre,
-                                             float(row["eq_diameter_mm"]), row["type"]))
+            marks[row["series"]].append(
+                Mark(row["nodule_id"], int(row["n_readers"]), centre, float(row["eq_diameter_mm"]), row["type"])
+            )
     return {path.name: (path, tuple(marks[path.name])) for path in sorted(folder.iterdir()) if path.is_dir()}
 
 
@@ -67,3 +69,9 @@ def load_marked_scan(name: str, folder: Path, marks: tuple[Mark, ...]) -> Marked
     ct = load_ct(folder)
     lungs = segment_lungs(ct)
     return MarkedScan(name, replace(ct, hu=quantise(ct.hu)), lungs, marks)
+
+
+def patient_fold(pack: NodulePack, scan: MarkedScan) -> int | None:
+    """The pack's fold of the scan's patient; ``None`` for a patient whom the pack does not know."""
+    folds = {hashlib.sha256(n.patient_id.encode()).hexdigest()[:16]: n.fold for n in pack.nodules}
+    return folds.get(scan.ct.series.patient_key)

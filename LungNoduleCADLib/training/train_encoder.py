@@ -22,8 +22,14 @@ from LungNoduleCADLib.training.nodule_pack import NodulePack, PackNodule
 from LungNoduleCADLib.training.samples import SampleStore
 
 
-def train_encoder(pack: NodulePack, stores: dict[str, dict[str, SampleStore]], recipe: dict[str, Any], run: Path,
-                  device: str, report: Callable[[str], None]) -> NoduleEncoder:
+def train_encoder(
+    pack: NodulePack,
+    stores: dict[str, dict[str, SampleStore]],
+    recipe: dict[str, Any],
+    run: Path,
+    device: str,
+    report: Callable[[str], None],
+) -> NoduleEncoder:
     """Train on the split ``train``, choose on ``validation``; returns the best network."""
     nodules = {nodule.nodule_id: nodule for nodule in pack.nodules}
     size, spacing_mm = recipe["patch"]["size"], recipe["patch"]["spacing_mm"]
@@ -74,8 +80,23 @@ def score_encoder(runner: EncoderRunner, store: SampleStore, nodules: dict[str, 
     scores["auc_subsolid"] = float(roc_auc_score(kind[clear] > 0, 1 - probabilities[clear, 0]))
     recalls = [float((probabilities[clear & (kind == c)].argmax(1) == c).mean()) for c in range(3)]
     scores["balanced_accuracy_type"] = float(np.mean(recalls))
-    scores["score"] = float(np.mean([scores[n] for n in ("auc_nodule", "auc_malignancy_median", "auc_malignancy_mean",
-                                                         "auc_subsolid", "balanced_accuracy_type")])) - 0.2 * scores["mae_rating"]
+    scores["score"] = (
+        float(
+            np.mean(
+                [
+                    scores[n]
+                    for n in (
+                        "auc_nodule",
+                        "auc_malignancy_median",
+                        "auc_malignancy_mean",
+                        "auc_subsolid",
+                        "balanced_accuracy_type",
+                    )
+                ]
+            )
+        )
+        - 0.2 * scores["mae_rating"]
+    )
     return scores
 
 

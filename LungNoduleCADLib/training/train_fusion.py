@@ -50,9 +50,10 @@ def observe(cases: Iterator[NoduleCase], encoder: EncoderRunner, segmenter: Nodu
         yield Observation(case.nodule, answers, measured, radiomic_features(case.ct, mask))
 
 
-def train_fusion(observations: list[Observation], recipe: dict[str, Any], bundle: Path, report: Callable[[str], None]
-                 ) -> dict[str, Any]:
-    """Fit, compare by patient-wise cross-validation, calibrate on its out-of-fold answers; returns ``inference.json``."""
+def train_fusion(
+    observations: list[Observation], recipe: dict[str, Any], bundle: Path, report: Callable[[str], None]
+) -> dict[str, Any]:
+    """Fit, compare by patient-wise cross-validation, calibrate on out-of-fold answers; returns ``inference.json``."""
     import xgboost
     from safetensors.numpy import save_file
 
@@ -60,7 +61,9 @@ def train_fusion(observations: list[Observation], recipe: dict[str, Any], bundle
     y = np.array([o.nodule.median("malignancy") > 3 for o in decided], float)
     weight = np.array([0.4 + 0.15 * o.nodule.n_readers for o in decided])
     patients = np.array([o.nodule.patient_id for o in decided])
-    pca = PCA(recipe["principal_axes"], random_state=0).fit(np.stack([o.answers.features.mean(0) for o in observations]))
+    pca = PCA(recipe["principal_axes"], random_state=0).fit(
+        np.stack([o.answers.features.mean(0) for o in observations])
+    )
     axes = {"mean": pca.mean_.astype(np.float32), "components": pca.components_.astype(np.float32)}
     rows = [fusion_inputs(o.answers, o.measurements, o.radiomics, axes) for o in decided]
     names = sorted({name for row in rows for name in row})
@@ -69,22 +72,31 @@ def train_fusion(observations: list[Observation], recipe: dict[str, Any], bundle
 
     def boosted(train: np.ndarray) -> xgboost.Booster:
         data = xgboost.DMatrix(x[train], y[train], weight=weight[train], feature_names=names)
-        return xgboost.train({**recipe["xgboost"], "objective": "binary:logistic", "nthread": 2, "seed": recipe["seed"]},
-                             data, recipe["rounds"])
+        return xgboost.train(
+            {**recipe["xgboost"], "objective": "binary:logistic", "nthread": 2, "seed": recipe["seed"]},
+            data,
+            recipe["rounds"],
+        )
 
     margin, linear = np.zeros(len(y)), np.zeros(len(y))
     for train, held in folds:
         margin[held] = boosted(train).predict(xgboost.DMatrix(x[held], feature_names=names), output_margin=True)
-        model = make_pipeline(SimpleImputer(keep_empty_features=True), StandardScaler(), LogisticRegression(C=0.02, max_iter=2000))
+        model = make_pipeline(
+            SimpleImputer(keep_empty_features=True), StandardScaler(), LogisticRegression(C=0.02, max_iter=2000)
+        )
         model.fit(x[train], y[train], logisticregression__sample_weight=weight[train])
         linear[held] = model.predict_proba(x[held])[:, 1]
     encoder = np.array([o.answers.heads["malignancy"].mean() for o in decided])
     calibration = fit_platt(y, margin)
     comparison = {
-        "xgboost_auc": auc(y, margin), "xgboost_brier": brier(y, apply_platt(margin, calibration)),
-        "logistic_regression_auc": auc(y, linear), "logistic_regression_brier": brier(y, linear),
-        "encoder_auc": auc(y, encoder), "encoder_brier": brier(y, apply_platt(encoder, fit_platt(y, encoder))),
-        "log_volume_auc": auc(y, x[:, names.index("size.log_volume")]), "nodules": len(y),
+        "xgboost_auc": auc(y, margin),
+        "xgboost_brier": brier(y, apply_platt(margin, calibration)),
+        "logistic_regression_auc": auc(y, linear),
+        "logistic_regression_brier": brier(y, linear),
+        "encoder_auc": auc(y, encoder),
+        "encoder_brier": brier(y, apply_platt(encoder, fit_platt(y, encoder))),
+        "log_volume_auc": auc(y, x[:, names.index("size.log_volume")]),
+        "nodules": len(y),
     }
     report(" ".join(f"{name} {value:.4g}" for name, value in comparison.items()))
     (bundle / "models").mkdir(parents=True, exist_ok=True)

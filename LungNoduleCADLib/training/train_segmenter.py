@@ -22,8 +22,14 @@ from LungNoduleCADLib.training.samples import SampleStore
 from LungNoduleCADLib.training.train_encoder import middle
 
 
-def train_segmenter(pack: NodulePack, stores: dict[str, dict[str, SampleStore]], recipe: dict[str, Any], run: Path,
-                    device: str, report: Callable[[str], None]) -> nn.Module:
+def train_segmenter(
+    pack: NodulePack,
+    stores: dict[str, dict[str, SampleStore]],
+    recipe: dict[str, Any],
+    run: Path,
+    device: str,
+    report: Callable[[str], None],
+) -> nn.Module:
     """Train on the split ``train``, choose on ``validation``; returns the best network."""
     nodules = {nodule.nodule_id: nodule for nodule in pack.nodules}
     size = recipe["patch"]["size"]
@@ -59,7 +65,7 @@ def score_segmenter(network: nn.Module, store: SampleStore, size: int, device: s
     rows = [n for n, sample in enumerate(store.samples) if sample.nodule_id][:count]
     dices = []
     for start in range(0, len(rows), 8):
-        part = rows[start:start + 8]
+        part = rows[start : start + 8]
         hu = torch.from_numpy(middle(store.hu[part], size).astype(np.float32))[:, None].to(device)
         with autocast(device):
             inside = network(segmenter_input(hu)).float().cpu().numpy()[:, 0] > 0
@@ -70,9 +76,10 @@ def score_segmenter(network: nn.Module, store: SampleStore, size: int, device: s
     return {"dice": float(np.mean(dices)), "score": float(np.mean(dices))}
 
 
-def _rows_and_chances(stores: tuple[SampleStore, SampleStore], nodules: dict[str, Any], largest_fine_mm: float
-                      ) -> tuple[list[tuple[int, int]], np.ndarray]:
-    """Every nodule cube that holds its nodule whole; nodules with more readers and true context are drawn more often."""
+def _rows_and_chances(
+    stores: tuple[SampleStore, SampleStore], nodules: dict[str, Any], largest_fine_mm: float
+) -> tuple[list[tuple[int, int]], np.ndarray]:
+    """Every nodule cube that holds its nodule whole; larger nodules and those of more readers are drawn more often."""
     rows, chances = [], []
     for number, store in enumerate(stores):
         for row, sample in enumerate(store.samples):

@@ -87,22 +87,34 @@ def test_imports_go_down_the_tiers_and_stages_do_not_know_each_other() -> None:
 
 
 def test_the_library_knows_nothing_of_slicer_qt_or_vtk() -> None:
-    wrong = [f"{file.relative_to(ROOT)}:{line} imports {name}"
-             for file in library_files() for line, name in imports(file) if named(name, APPLICATION)]
+    wrong = [
+        f"{file.relative_to(ROOT)}:{line} imports {name}"
+        for file in library_files()
+        for line, name in imports(file)
+        if named(name, APPLICATION)
+    ]
 
     assert not wrong, "\n".join(wrong)
 
 
 def test_the_library_reaches_no_network() -> None:
-    wrong = [f"{file.relative_to(ROOT)}:{line} imports {name}"
-             for file in library_files() for line, name in imports(file) if named(name, NETWORK)]
+    wrong = [
+        f"{file.relative_to(ROOT)}:{line} imports {name}"
+        for file in library_files()
+        for line, name in imports(file)
+        if named(name, NETWORK)
+    ]
 
     assert not wrong, "\n".join(wrong)
 
 
 def test_the_library_reads_nothing_through_pickle() -> None:
-    wrong = [f"{file.relative_to(ROOT)}:{line} imports {name}"
-             for file in library_files() for line, name in imports(file) if named(name, PICKLE)]
+    wrong = [
+        f"{file.relative_to(ROOT)}:{line} imports {name}"
+        for file in library_files()
+        for line, name in imports(file)
+        if named(name, PICKLE)
+    ]
     for file in library_files():
         for call, name in calls(file):
             options = {keyword.arg: ast.unparse(keyword.value) for keyword in call.keywords}
@@ -119,8 +131,11 @@ def test_only_the_command_line_prints_and_exits() -> None:
     for file in library_files():
         if file.relative_to(LIBRARY).parts[0] in {"cli", "__main__.py"}:
             continue
-        wrong += [f"{file.relative_to(ROOT)}:{call.lineno} calls {name}"
-                  for call, name in calls(file) if name in {"print", "sys.exit", "exit", "quit"}]
+        wrong += [
+            f"{file.relative_to(ROOT)}:{call.lineno} calls {name}"
+            for call, name in calls(file)
+            if name in {"print", "sys.exit", "exit", "quit"}
+        ]
 
     assert not wrong, "\n".join(wrong)
 

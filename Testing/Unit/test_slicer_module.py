@@ -17,8 +17,16 @@ import pytest
 import SimpleITK as sitk
 
 WIDGET_CLASSES = {  # what the .ui may use: Qt, CTK and Slicer widgets of 5.12
-    "QCheckBox", "QComboBox", "QLabel", "QProgressBar", "QPushButton", "QTableWidget",
-    "ctkCollapsibleButton", "ctkPathLineEdit", "qMRMLNodeComboBox", "qMRMLWidget",
+    "QCheckBox",
+    "QComboBox",
+    "QLabel",
+    "QProgressBar",
+    "QPushButton",
+    "QTableWidget",
+    "ctkCollapsibleButton",
+    "ctkPathLineEdit",
+    "qMRMLNodeComboBox",
+    "qMRMLWidget",
 }
 
 
@@ -91,8 +99,9 @@ def test_file_scope_imports_only_what_slicer_has(repository: Path) -> None:
         for node in ast.parse(file.read_text(encoding="utf-8")).body:
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
-            wrong += [f"{file.name}: {name}" for name in names
-                      if name.split(".")[0] not in allowed | {"LungNoduleCADSlicer"}]
+            wrong += [
+                f"{file.name}: {name}" for name in names if name.split(".")[0] not in allowed | {"LungNoduleCADSlicer"}
+            ]
 
     assert not wrong
 

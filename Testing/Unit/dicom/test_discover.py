@@ -190,9 +190,7 @@ def run_verb(folder: Path, *options: str) -> int:
     return args.run(args)
 
 
-def test_the_series_verb_lists_as_table_and_json(
-    box_files: list[Path], capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_series_verb_lists_as_table_and_json(box_files: list[Path], capsys: pytest.CaptureFixture[str]) -> None:
     assert run_verb(box_files[0].parent) == 0
     assert "16" in capsys.readouterr().out
     assert run_verb(box_files[0].parent, "--json") == 0

@@ -23,10 +23,18 @@ THIN = (1.0, 1.0)
 V8 = 268.08  # mm3 of an 8 mm sphere
 
 
-@pytest.mark.parametrize(("before", "after", "days", "expected"), [
-    (100, 200, 400, 400.0), (113, 268, 365, 292.96), (100, 125, 90, 279.57), (200, 100, 400, -400.0),
-])
-def test_doubling_times_agree_with_the_published_formula(before: float, after: float, days: int, expected: float) -> None:
+@pytest.mark.parametrize(
+    ("before", "after", "days", "expected"),
+    [
+        (100, 200, 400, 400.0),
+        (113, 268, 365, 292.96),
+        (100, 125, 90, 279.57),
+        (200, 100, 400, -400.0),
+    ],
+)
+def test_doubling_times_agree_with_the_published_formula(
+    before: float, after: float, days: int, expected: float
+) -> None:
     assert volume_doubling_time_days(before, after, days) == pytest.approx(expected, abs=0.005)
 
 
@@ -127,16 +135,19 @@ def test_growth_of_a_large_nodule_that_a_small_one_cannot_prove(nodule: Make) ->
     assert classify_change(small) is Change.UNCERTAIN
 
 
-@pytest.mark.parametrize(("change", "interval", "expected"), [
-    (26.0, (2.0, 60.0), Change.GROWN),
-    (24.0, (2.0, 60.0), Change.UNCERTAIN),
-    (26.0, (-1.0, 60.0), Change.UNCERTAIN),
-    (15.0, (7.0, 24.0), Change.STABLE),
-    (9.0, (-20.0, 45.0), Change.STABLE),
-    (11.0, (-20.0, 45.0), Change.UNCERTAIN),
-    (-22.0, (-40.0, -2.0), Change.SHRUNK),
-    (-22.0, (-50.0, 10.0), Change.UNCERTAIN),
-])
+@pytest.mark.parametrize(
+    ("change", "interval", "expected"),
+    [
+        (26.0, (2.0, 60.0), Change.GROWN),
+        (24.0, (2.0, 60.0), Change.UNCERTAIN),
+        (26.0, (-1.0, 60.0), Change.UNCERTAIN),
+        (15.0, (7.0, 24.0), Change.STABLE),
+        (9.0, (-20.0, 45.0), Change.STABLE),
+        (11.0, (-20.0, 45.0), Change.UNCERTAIN),
+        (-22.0, (-40.0, -2.0), Change.SHRUNK),
+        (-22.0, (-50.0, 10.0), Change.UNCERTAIN),
+    ],
+)
 def test_the_class_follows_the_interval_and_the_25_percent_rule(
     change: float, interval: tuple[float, float], expected: Change
 ) -> None:

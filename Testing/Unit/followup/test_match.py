@@ -52,14 +52,19 @@ def test_nodules_are_paired_at_their_registered_place_and_the_rest_is_new_or_gon
     matches = match_nodules(prior, current, registration)
 
     assert rows(matches) == [
-        ("P2", "C1", Change.GROWN), ("P1", "C2", Change.STABLE), (None, "C3", Change.NEW), ("P3", None, Change.GONE)
+        ("P2", "C1", Change.GROWN),
+        ("P1", "C2", Change.STABLE),
+        (None, "C3", Change.NEW),
+        ("P3", None, Change.GONE),
     ]
     assert matches[0].distance_mm == pytest.approx(np.hypot(2, 1), abs=0.01)
     assert matches[0].growth.interval_days == 365
     assert matches[0].growth.vdt_days == pytest.approx(365 * np.log(2) / np.log(600 / 268), abs=0.1)
 
 
-def test_one_prior_nodule_has_one_partner_only(nodule: MakeNodule, study: MakeStudy, registration: Registration) -> None:
+def test_one_prior_nodule_has_one_partner_only(
+    nodule: MakeNodule, study: MakeStudy, registration: Registration
+) -> None:
     prior = study([nodule("P1", (0, 0, 30))], BEFORE)
     current = study([nodule("C1", (6, 0, 0)), nodule("C2", (1, 0, 0))], AFTER)
 
@@ -182,11 +187,16 @@ def test_a_prior_later_than_the_current_scan_is_refused() -> None:
         check_order(series(AFTER), series(BEFORE))
 
 
-@pytest.mark.parametrize(("prior", "current", "code"), [
-    (series(AFTER, uid="1"), series(AFTER, uid="2"), "same_day"),
-    (series(AFTER), series(AFTER), "same_series"),
-    (series(None), series(AFTER), "date_missing"),
-    (series(BEFORE, patient=""), series(AFTER), "patient_unknown"),
-])
-def test_doubts_about_dates_and_identity_are_told(prior: SeriesDescription, current: SeriesDescription, code: str) -> None:
+@pytest.mark.parametrize(
+    ("prior", "current", "code"),
+    [
+        (series(AFTER, uid="1"), series(AFTER, uid="2"), "same_day"),
+        (series(AFTER), series(AFTER), "same_series"),
+        (series(None), series(AFTER), "date_missing"),
+        (series(BEFORE, patient=""), series(AFTER), "patient_unknown"),
+    ],
+)
+def test_doubts_about_dates_and_identity_are_told(
+    prior: SeriesDescription, current: SeriesDescription, code: str
+) -> None:
     assert code in {flag.code for flag in check_order(prior, current)}

@@ -59,13 +59,17 @@ def chest(seed: int = 0) -> Scan:
     vessels = structure > 1.5 * structure.std()
     hu = np.where(labels > 0, np.where(vessels, -300.0, -850.0), 40.0)
     hu = ndimage.gaussian_filter(hu, 0.6) + rng.normal(0.0, 15.0, labels.shape)
-    return Scan(CtVolume(np.rint(hu).astype(np.int16), GEOMETRY, SeriesDescription("1")), LungMask(labels, GEOMETRY, METHOD))
+    return Scan(
+        CtVolume(np.rint(hu).astype(np.int16), GEOMETRY, SeriesDescription("1")), LungMask(labels, GEOMETRY, METHOD)
+    )
 
 
 def breathe(point_lps_mm: np.ndarray) -> np.ndarray:
     """A known smooth map of current points (…, 3) to prior points: another table position and another breath."""
     x, y, z = np.moveaxis(np.asarray(point_lps_mm, float), -1, 0)
-    return np.stack([x - 4 + 3 * np.sin(y / 40), y - 10 + 4 * np.sin(z / 45), 1.06 * z + 34 + 5 * np.cos(x / 50)], axis=-1)
+    return np.stack(
+        [x - 4 + 3 * np.sin(y / 40), y - 10 + 4 * np.sin(z / 45), 1.06 * z + 34 + 5 * np.cos(x / 50)], axis=-1
+    )
 
 
 def moved(prior: Scan) -> Scan:
@@ -84,7 +88,6 @@ def lung_points(scan: Scan, n: int = 200) -> np.ndarray:
     """Points well inside the lungs, LPS mm."""
     inside = np.argwhere(ndimage.binary_erosion(scan.lungs.labels > 0, iterations=2))
     return scan.ct.geometry.to_lps_mm(inside[np.random.default_rng(1).choice(len(inside), n)])
-
 
 
 def register(current: Scan, prior: Scan, progress: Progress | None = None) -> Registration:
@@ -146,8 +149,13 @@ def test_resampling_the_prior_onto_the_current_scan_brings_the_lungs_together(
 ) -> None:
     from LungNoduleCADLib.imaging.sitk_bridge import resample
 
-    labels = resample(prior.lungs.labels, prior.ct.geometry, current.ct.geometry, transform=registration.transform,
-                      interpolator=sitk.sitkNearestNeighbor)
+    labels = resample(
+        prior.lungs.labels,
+        prior.ct.geometry,
+        current.ct.geometry,
+        transform=registration.transform,
+        interpolator=sitk.sitkNearestNeighbor,
+    )
 
     for lung in Lung:
         a, b = labels == lung, current.lungs.labels == lung

@@ -28,8 +28,12 @@ class Box:
 
     def __init__(self, direction: tuple[float, ...] = UPRIGHT) -> None:
         self.geometry = Geometry((52, 120, 120), (20.0, -60.0, -150.0), (2.0, 0.9, 0.9), direction)
-        self.mm = np.stack(np.meshgrid(*(np.arange(n) * s for n, s in zip(
-            self.geometry.shape_kji, self.geometry.spacing_kji_mm, strict=True)), indexing="ij"))
+        self.mm = np.stack(
+            np.meshgrid(
+                *(np.arange(n) * s for n, s in zip(self.geometry.shape_kji, self.geometry.spacing_kji_mm, strict=True)),
+                indexing="ij",
+            )
+        )
         far = np.array(self.geometry.shape_kji) * self.geometry.spacing_kji_mm
         edge = np.minimum(self.mm, far[:, None, None, None] - self.mm).min(axis=0)
         self.lung = edge > WALL_MM
