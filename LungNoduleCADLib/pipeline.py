@@ -10,7 +10,7 @@ from LungNoduleCADLib import __version__
 from LungNoduleCADLib.bundles.registry import find_bundle
 from LungNoduleCADLib.classification.characterise import Characteriser
 from LungNoduleCADLib.domain.clinical import ClinicalContext
-from LungNoduleCADLib.domain.comparison import StudyComparison
+from LungNoduleCADLib.domain.comparison import NoduleMatch, StudyComparison
 from LungNoduleCADLib.domain.ct import CtVolume
 from LungNoduleCADLib.domain.findings import LungSummary, StudyFindings
 from LungNoduleCADLib.domain.masks import Lung, LungMask
@@ -161,22 +161,31 @@ def compare_studies(prior: AnalysedStudy, current: AnalysedStudy, models: Models
         registration = register_studies(current.ct, current.lungs, prior.ct, prior.lungs, progress)
     with progress.stage("match", "pairing nodules"):
         matches = match_nodules(prior.findings, current.findings, registration)
-        alone_now = [
-            n for n in current.findings.nodules if n.id in {m.current_id for m in matches if m.prior_id is None}
-        ]
-        alone_before = [
-            n for n in prior.findings.nodules if n.id in {m.prior_id for m in matches if m.current_id is None}
-        ]
-        prior = _with_counterparts(prior, [registration.to_prior_lps_mm(n.centroid_lps_mm) for n in alone_now], models)
-        current = _with_counterparts(
-            current, [registration.to_current_lps_mm(n.centroid_lps_mm) for n in alone_before], models
-        )
+        if not registration.failed:
+            prior, current = _look_for_counterparts(prior, current, matches, registration, models)
         matches = match_nodules(prior.findings, current.findings, registration)
     comparison = StudyComparison(
         matches, _interval_days(prior, current), registration.quality, (*flags, *registration.flags)
     )
     findings = assess_findings(replace(current.findings, comparison=comparison, prior=prior.findings))
     return Comparison(prior, replace(current, findings=findings), registration)
+
+
+def _look_for_counterparts(
+    prior: AnalysedStudy,
+    current: AnalysedStudy,
+    matches: Sequence[NoduleMatch],
+    registration: Registration,
+    models: Models,
+) -> tuple[AnalysedStudy, AnalysedStudy]:
+    """Both studies, each with what is seen at the places of the other's unpaired nodules."""
+    only_now = {match.current_id for match in matches if match.prior_id is None}
+    only_before = {match.prior_id for match in matches if match.current_id is None}
+    in_prior = [registration.to_prior_lps_mm(n.centroid_lps_mm) for n in current.findings.nodules if n.id in only_now]
+    in_current = [
+        registration.to_current_lps_mm(n.centroid_lps_mm) for n in prior.findings.nodules if n.id in only_before
+    ]
+    return _with_counterparts(prior, in_prior, models), _with_counterparts(current, in_current, models)
 
 
 def _with_counterparts(study: AnalysedStudy, places_lps_mm: Sequence[Point], models: Models) -> AnalysedStudy:

@@ -1,4 +1,4 @@
-"""How far a run is, what each stage cost, and where it can be stopped."""
+"""How far a run is, and what each stage cost."""
 
 from __future__ import annotations
 
@@ -15,16 +15,17 @@ Listener = Callable[[str, float, str], None]
 
 
 class Progress:
-    """Passed down the pipeline: stages report to it, and it raises ``Cancelled`` from a stage that was told to stop.
+    """Passed down the pipeline: stages report to it.
 
     Parameters
     ----------
-    stages : (name, share of the run) in order; shares need not add up to one.
+    stages : (name, share of the run) in order, a stage that runs twice named twice; shares need not add up to one.
     listener : called as ``listener(stage, fraction of the whole run 0..1, message)``.
     """
 
     def __init__(self, stages: list[tuple[str, float]] | None = None, listener: Listener | None = None) -> None:
         self._shares = dict(stages or [])
+        self._total = sum(share for _, share in stages or []) or 1.0
         self._listener = listener
         self._done = 0.0
         self._stage = ""
@@ -32,8 +33,8 @@ class Progress:
 
     def report(self, fraction_of_stage: float, message: str = "") -> None:
         """Say how far the running stage is (0..1)."""
-        total = sum(self._shares.values()) or 1.0
-        fraction = (self._done + min(max(fraction_of_stage, 0.0), 1.0) * self._shares.get(self._stage, 0.0)) / total
+        share = self._shares.get(self._stage, 0.0)
+        fraction = (self._done + min(max(fraction_of_stage, 0.0), 1.0) * share) / self._total
         if self._listener:
             self._listener(self._stage, fraction, message)
 

@@ -5,17 +5,25 @@ from __future__ import annotations
 import argparse
 import sys
 from importlib import import_module
+from typing import NoReturn
 
 from LungNoduleCADLib import RESEARCH_USE_ONLY, __version__
 from LungNoduleCADLib.cli.console import say_error
-from LungNoduleCADLib.errors import Cancelled, LungNoduleCADError
+from LungNoduleCADLib.errors import Cancelled, LungNoduleCADError, UsageError
 
 VERBS = ("series", "analyse", "compare", "report", "demo", "info", "bundles", "train", "evaluate")
 
 
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong with a command in one sentence, without the usage above it."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(message[:1].upper() + message[1:], todo=f"see {self.prog} --help")
+
+
 def build_parser() -> argparse.ArgumentParser:
     """The parser with every verb."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="lungnodulecad",
         description="Find, measure, characterise and follow lung nodules in chest CT.",
         epilog=RESEARCH_USE_ONLY,
@@ -29,8 +37,9 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one verb; the exit code is 0, or 2 usage, 3 bad input or output, 4 model, 130 cancelled, 1 anything else."""
-    parsed = build_parser().parse_args(arguments)
+    parsed = argparse.Namespace()
     try:
+        parsed = build_parser().parse_args(arguments)
         return int(parsed.run(parsed) or 0)
     except KeyboardInterrupt:
         return say_error(Cancelled(), parsed)

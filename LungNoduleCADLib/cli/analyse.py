@@ -25,7 +25,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--clinical", type=Path, help="JSON file with clinical facts (see Resources/clinical.schema.json)"
     )
-    parser.add_argument("--date", type=date.fromisoformat, help="study date of an image file, YYYY-MM-DD")
+    parser.add_argument("--date", type=_date, help="study date of an image file, YYYY-MM-DD")
     parser.add_argument(
         "--threshold",
         type=_probability,
@@ -65,7 +65,17 @@ def _point(text: str) -> tuple[float, float, float]:
 
 
 def _probability(text: str) -> float:
-    value = float(text)
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
     if not 0.0 <= value <= 1.0:
-        raise argparse.ArgumentTypeError(f"expected a probability from 0 to 1, got {text}")
+        raise argparse.ArgumentTypeError(f"expected a probability from 0 to 1, got {text!r}")
     return value
+
+
+def _date(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected a date YYYY-MM-DD, got {text!r}") from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import platform
 
@@ -57,8 +58,9 @@ def devices() -> list[dict[str, str]]:
     found = [{"id": "cpu", "name": f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores"}]
     query = shutil.which("nvidia-smi")
     if query:
-        listed = subprocess.run(
-            [query, "--query-gpu=name", "--format=csv,noheader"], capture_output=True, text=True, timeout=5, check=False
-        )
-        found += [{"id": f"cuda:{n}", "name": name.strip()} for n, name in enumerate(listed.stdout.splitlines())]
+        command = [query, "--query-gpu=name", "--format=csv,noheader"]
+        # without its driver nvidia-smi fails, with its complaint on standard output, or never answers
+        with contextlib.suppress(subprocess.SubprocessError):
+            listed = subprocess.run(command, capture_output=True, text=True, timeout=5, check=True)
+            found += [{"id": f"cuda:{n}", "name": name.strip()} for n, name in enumerate(listed.stdout.splitlines())]
     return found

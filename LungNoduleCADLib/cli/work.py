@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from datetime import date
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -17,6 +17,7 @@ from LungNoduleCADLib.errors import InputError
 from LungNoduleCADLib.progress import Listener, Progress
 
 if TYPE_CHECKING:
+    from LungNoduleCADLib.domain.ct import CtVolume
     from LungNoduleCADLib.pipeline import AnalysedStudy, Comparison, Models
 
 PACKAGES = (
@@ -34,6 +35,7 @@ PACKAGES = (
     "reportlab",
 )
 LOAD, WRITE = ("load", 4.0), ("write", 8.0)
+CLINICAL_SCHEMA = "clinical.schema.json"
 
 
 class Session:
@@ -70,21 +72,14 @@ class Session:
         from LungNoduleCADLib.networks.build import choose_device
 
         self.device = choose_device(self.device)
-        stages = [LOAD, *pipeline.ANALYSIS_STAGES, WRITE]
-        if prior is not None:
-            stages = [
-                LOAD,
-                *pipeline.ANALYSIS_STAGES,
-                LOAD,
-                *pipeline.ANALYSIS_STAGES,
-                *pipeline.COMPARISON_STAGES,
-                WRITE,
-            ]
-        progress = Progress(stages, self.listener)
+        progress = Progress(_stages(source, prior), self.listener)
         with new_results(out) as folder:
+            # both are read before the models are loaded: what cannot be read is said at once
+            ct = _read(source, progress, study_date)
+            prior_ct = _read(prior, progress, None) if prior else None
             models = pipeline.Models.load(self.device, self.threshold)
-            current = self._study(source, models, progress, points_lps_mm, clinical, study_date)
-            earlier = self._study(prior, models, progress, (), None, None) if prior else None
+            current = self._analysed(ct, models, progress, points_lps_mm, clinical)
+            earlier = self._analysed(prior_ct, models, progress, (), None) if prior_ct else None
             compared = pipeline.compare_studies(earlier, current, models, progress) if earlier else None
             with progress.stage("write", "writing the report"):
                 current = compared.current if compared else current
@@ -129,25 +124,21 @@ class Session:
             console.print(f"Lung-RADS {exam.category}{'S' if exam.modifier_s else ''}: {exam.management}")
         console.print(f"{out / 'report.pdf'}    Research use only.", soft_wrap=True)
 
-    def _study(
+    def _analysed(
         self,
-        source: Path,
+        study: AnalysedStudy | CtVolume,
         models: Models,
         progress: Progress,
         points: Sequence[Point],
         clinical: ClinicalContext | None,
-        study_date: date | None,
     ) -> AnalysedStudy:
         from LungNoduleCADLib import pipeline
-        from LungNoduleCADLib.dicom.load import load_ct
-        from LungNoduleCADLib.report.folder import is_result
-        from LungNoduleCADLib.report.reread import read_study
 
-        with progress.stage("load", f"reading {source.name}"):
-            if source.is_dir() and is_result(source):
-                return pipeline.AnalysedStudy(*read_study(source))
-            ct = load_ct(source, study_date)
-        return pipeline.analyse_study(ct, models, progress, points_lps_mm=points, clinical=clinical, device=self.device)
+        if isinstance(study, pipeline.AnalysedStudy):
+            return study
+        return pipeline.analyse_study(
+            study, models, progress, points_lps_mm=points, clinical=clinical, device=self.device
+        )
 
     def _with_provenance(self, findings: StudyFindings, progress: Progress) -> StudyFindings:
         return replace(
@@ -174,27 +165,51 @@ class Session:
 
 
 def read_clinical(file: Path) -> ClinicalContext:
-    """Clinical facts from a JSON object with the fields of ``ClinicalContext``; a field left out is unknown.
+    """Clinical facts from a JSON object as ``clinical.schema.json`` describes it; a field left out is unknown.
 
     Raises
     ------
     InputError : not JSON, an unknown field, or a value of the wrong kind.
     """
-    import cattrs
+    from jsonschema import Draft202012Validator
+    from jsonschema.exceptions import best_match
 
-    names = [field.name for field in fields(ClinicalContext)]
+    from LungNoduleCADLib.report.findings_json import schema_path
+
+    todo = f"see Resources/{CLINICAL_SCHEMA}"
     try:
         facts = json.loads(file.read_text(encoding="utf-8"))
-        unknown = sorted(set(facts) - set(names))
-        if unknown:
-            raise InputError(f"{file.name} has unknown fields", expected=", ".join(names), got=", ".join(unknown))
-        return cattrs.structure(facts, ClinicalContext)
-    except (OSError, ValueError, TypeError, cattrs.BaseValidationError) as error:
+    except (OSError, ValueError) as error:
         raise InputError(
-            f"{file} cannot be read as clinical facts",
-            expected=f"a JSON object with {', '.join(names)}",
-            got=str(error).splitlines()[0],
+            f"{file} cannot be read as clinical facts", expected="a JSON file", got=str(error), todo=todo
         ) from error
+    schema = json.loads(schema_path(CLINICAL_SCHEMA).read_text(encoding="utf-8"))
+    wrong = best_match(Draft202012Validator(schema).iter_errors(facts))
+    if wrong is not None:
+        place = wrong.json_path.removeprefix("$").lstrip(".") or "its top level"
+        raise InputError(f"{file.name} is not valid at {place}", got=wrong.message, todo=todo)
+    return ClinicalContext(**facts)
+
+
+def _stages(source: Path, prior: Path | None) -> list[tuple[str, float]]:
+    """What a run does, with its shares; earlier results are only read."""
+    from LungNoduleCADLib import pipeline
+    from LungNoduleCADLib.report.folder import is_result
+
+    sources = [path for path in (source, prior) if path is not None]
+    analyses = [stage for path in sources if not is_result(path) for stage in pipeline.ANALYSIS_STAGES]
+    return [LOAD] * len(sources) + analyses + (pipeline.COMPARISON_STAGES if prior else []) + [WRITE]
+
+
+def _read(source: Path, progress: Progress, study_date: date | None) -> AnalysedStudy | CtVolume:
+    """Earlier results as they are, everything else as a CT."""
+    from LungNoduleCADLib import pipeline
+    from LungNoduleCADLib.dicom.load import load_ct
+    from LungNoduleCADLib.report.folder import is_result
+    from LungNoduleCADLib.report.reread import read_study
+
+    with progress.stage("load", f"reading {source.name}"):
+        return pipeline.AnalysedStudy(*read_study(source)) if is_result(source) else load_ct(source, study_date)
 
 
 def package_versions() -> dict[str, str]:

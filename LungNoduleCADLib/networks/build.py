@@ -54,5 +54,7 @@ def autocast(device: str) -> Any:
     """Mixed precision in bfloat16 where the device computes it natively."""
     import torch
 
-    enabled = device.startswith("cuda") or torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    enabled = device.startswith("cuda") or (
+        torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    )
     return torch.autocast(torch.device(device).type, dtype=torch.bfloat16, enabled=enabled)

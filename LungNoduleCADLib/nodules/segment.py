@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import numpy as np
 import torch
 from scipy import ndimage
@@ -55,12 +57,16 @@ class NoduleSegmenter:
 
     def segment(self, ct: CtVolume, point_lps_mm: Point) -> NoduleMask | None:
         """The nodule at a point, or ``None`` where the network sees none within 4 mm of it."""
+        found = None
         for spacing_mm in self.spacings_mm:
             grid = patch_geometry(point_lps_mm, self.size, spacing_mm)
             inside = self._part_at_point(self.probability(extract_patch(ct.hu, ct.geometry, grid)), spacing_mm)
-            if inside is None or not _fills(inside):
+            if inside is None:
                 break
-        return None if inside is None else _on_native_grid(inside, grid, ct.geometry, self.method)
+            found = _on_native_grid(inside, grid, ct.geometry, self.method)
+            if not _fills(inside):
+                break
+        return found
 
     @torch.inference_mode()
     def probability(self, hu: np.ndarray) -> np.ndarray:
@@ -102,7 +108,7 @@ def _on_native_grid(probability: np.ndarray, grid: Geometry, native: Geometry, m
     inside = np.argwhere(probability >= 0.5)
     if not len(inside):
         return None
-    corners = native.to_kji(grid.to_lps_mm(np.array([inside.min(0) - 1.5, inside.max(0) + 1.5])))
+    corners = native.to_kji(grid.to_lps_mm(list(product(*zip(inside.min(0) - 1.5, inside.max(0) + 1.5, strict=True)))))
     start = np.clip(np.floor(corners.min(axis=0)).astype(int), 0, np.asarray(native.shape_kji) - 1)
     stop = np.clip(np.ceil(corners.max(axis=0)).astype(int) + 1, start + 1, native.shape_kji)
     shape = stop - start

@@ -121,10 +121,10 @@ def check(document: Any, name: str = FILE_NAME) -> None:
     _check_ids(document, name)
 
 
-def schema_path() -> Path:
+def schema_path(name: str = SCHEMA_NAME) -> Path:
     """Resources/ lies beside the library in a checkout and in Slicer, inside of it in a wheel."""
     library = Path(__file__).resolve().parents[1]
-    places = [folder / "Resources" / SCHEMA_NAME for folder in (library.parent, library)]
+    places = [folder / "Resources" / name for folder in (library.parent, library)]
     return next((path for path in places if path.is_file()), places[0])
 
 

@@ -127,7 +127,7 @@ def _resume(
 ) -> dict[str, Any]:
     if not file.is_file():
         return {"epoch": 0, "best": -math.inf, "stale": 0}
-    saved = torch.load(file, weights_only=True)
+    saved = torch.load(file, weights_only=True, map_location="cpu")
     network.load_state_dict(saved["network"])
     averaged.load_state_dict(saved["averaged"])
     optimizer.load_state_dict(saved["optimizer"])

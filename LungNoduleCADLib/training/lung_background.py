@@ -52,7 +52,7 @@ class LungBackground:
                 middle = extract_patch(donor.ct.hu, donor.ct.geometry, self._slice_grid(place))[0]
                 self._places.append((number, place))
                 sketches.append(_sketch(middle))
-        self._sketches = np.asarray(sketches, np.float32).reshape(len(sketches), -1)
+        self._sketches = np.asarray(sketches, np.float32).reshape(len(sketches), SKETCH * SKETCH)
 
     def set_into(
         self, block: NoduleBlock, centre_kji: tuple[float, float, float], disc_radius_mm: float | None = None

@@ -125,7 +125,7 @@ def scan_nodule_cubes(
 def scan_background_cubes(
     scan: MarkedScan, background: LungBackground, spacing_mm: float, rng: np.random.Generator
 ) -> Iterator[tuple[np.ndarray, np.ndarray, Sample]]:
-    """What the candidate finder proposes away from every mark: as it lies there, and cut out and set into other lung."""
+    """What the candidate finder proposes away from every mark: as it lies, and cut out and set into other lung."""
     near = scan.keep_away_lps_mm
     for candidate in find_candidates(scan.ct, scan.lungs):
         centre = np.asarray(candidate.centre_lps_mm)

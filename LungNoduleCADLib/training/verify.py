@@ -17,9 +17,12 @@ MOST_WEIGHTS_BYTES = 25 * 2**20
 def verify_bundle(bundle: Bundle) -> list[str]:
     """What is wrong with a bundle, in words; empty if nothing is."""
     try:
-        return [*_descriptions(bundle), *(_weights(bundle) if bundle.trained else [])]
+        problems = _descriptions(bundle)
+        return problems if problems or not bundle.trained else _weights(bundle)
     except LungNoduleCADError as error:
         return [str(error)]
+    except (KeyError, ValueError) as error:
+        return [f"a description is not as it should be: {type(error).__name__} {error}"]
 
 
 def _descriptions(bundle: Bundle) -> list[str]:

@@ -15,7 +15,7 @@ from LungNoduleCADLib.evaluation.registration import landmark_error_mm, read_lan
 
 def test_errors_are_distances_after_the_transform_and_the_start_is_kept() -> None:
     current = np.array([[0.0, 0.0, 0.0], [10.0, 0.0, 0.0], [0.0, 20.0, 0.0]])
-    prior = current + [0.0, 0.0, 30.0]
+    prior = current + np.array([0.0, 0.0, 30.0])
     prior[2] += [3.0, 4.0, 0.0]
 
     error = landmark_error_mm(sitk.TranslationTransform(3, (0.0, 0.0, 30.0)), current, prior)
@@ -65,5 +65,5 @@ def test_a_broken_landmark_file_is_refused_with_its_name(tmp_path: Path, text: s
 
 
 def test_a_missing_landmark_file_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="none.txt"):
+    with pytest.raises(InputError, match=r"none\.txt"):
         read_landmarks(tmp_path / "none.txt")

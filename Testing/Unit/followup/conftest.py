@@ -28,7 +28,7 @@ METHOD = Method("by hand", "1")
 @pytest.fixture
 def nodule() -> Callable[..., Nodule]:
     def make(
-        id: str = "N1",  # noqa: A002
+        id: str = "N1",
         place_lps_mm: tuple[float, float, float] = (0.0, 0.0, 0.0),
         volume_mm3: float | None = 268.0,
         kind: NoduleType | None = NoduleType.SOLID,

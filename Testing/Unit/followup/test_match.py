@@ -183,7 +183,7 @@ def test_scans_of_two_patients_are_refused() -> None:
 
 
 def test_a_prior_later_than_the_current_scan_is_refused() -> None:
-    with pytest.raises(InputError, match="2023-01-01.*2024-01-01"):
+    with pytest.raises(InputError, match=r"2023-01-01.*2024-01-01"):
         check_order(series(AFTER), series(BEFORE))
 
 

@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+import pytest
+
+from LungNoduleCADLib.errors import Cancelled, InputError, LungNoduleCADError, ModelError, OutputError, UsageError
+
+
+@pytest.mark.parametrize(
+    ("parts", "sentence"),
+    [
+        ({}, "The folder is empty."),
+        ({"expected": "a CT"}, "The folder is empty: expected a CT."),
+        ({"got": "a PDF"}, "The folder is empty: got a PDF."),
+        (
+            {"expected": "a CT", "got": "a PDF", "todo": "give a CT folder."},
+            "The folder is empty: expected a CT, got a PDF; give a CT folder.",
+        ),
+    ],
+)
+def test_a_message_is_one_sentence_with_one_full_stop(parts: dict[str, str], sentence: str) -> None:
+    assert str(InputError("The folder is empty.", **parts)) == sentence
+
+
+@pytest.mark.parametrize(
+    ("error", "code"), [(UsageError, 2), (InputError, 3), (OutputError, 3), (ModelError, 4), (LungNoduleCADError, 1)]
+)
+def test_every_kind_of_error_has_its_exit_code(error: type[LungNoduleCADError], code: int) -> None:
+    assert error("x").exit_code == code
+
+
+def test_a_cancelled_run_says_that_nothing_was_written_and_ends_as_ctrl_c_does() -> None:
+    assert str(Cancelled()) == "Cancelled; nothing was written."
+    assert Cancelled().exit_code == 130
