@@ -61,7 +61,7 @@ class NoduleEncoder(nn.Module):
 
     def features(self, patches: Tensor) -> Tensor:
         """(B, F) pooled features."""
-        return self.backbone(patches)
+        return self.backbone(patches.contiguous(memory_format=torch.channels_last_3d))
 
     def answers(self, features: Tensor) -> dict[str, Tensor]:
         """{head: (B, outputs)} from features; ratings are mapped to 1..5."""

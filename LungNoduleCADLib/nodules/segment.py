@@ -34,7 +34,8 @@ def segmenter_input(hu: torch.Tensor) -> torch.Tensor:
     distance = (torch.arange(size, device=hu.device) - size // 2).float()
     bell = torch.exp(-0.5 * (distance / POINT_SIGMA_VOXELS) ** 2)
     blob = (bell[:, None, None] * bell[None, :, None] * bell[None, None]).expand_as(hu)
-    return torch.cat([(hu.clamp(low, high) - low) / (high - low) * 2 - 1, blob], dim=1)
+    channels = torch.cat([(hu.clamp(low, high) - low) / (high - low) * 2 - 1, blob], dim=1)
+    return channels.contiguous(memory_format=torch.channels_last_3d)
 
 
 class NoduleSegmenter:

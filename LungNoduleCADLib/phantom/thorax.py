@@ -14,7 +14,9 @@ from scipy import ndimage
 from LungNoduleCADLib.domain.comparison import Change
 from LungNoduleCADLib.domain.ct import CtVolume
 from LungNoduleCADLib.domain.geometry import Geometry
+from LungNoduleCADLib.domain.masks import NoduleMask
 from LungNoduleCADLib.domain.nodule import NoduleType
+from LungNoduleCADLib.domain.provenance import Method
 from LungNoduleCADLib.domain.study import SeriesDescription
 from LungNoduleCADLib.phantom.anatomy import BLOOD_HU, lung_distance, tissue_hu
 from LungNoduleCADLib.phantom.deformation import to_baseline, to_follow_up
@@ -36,14 +38,16 @@ from LungNoduleCADLib.phantom.trees import Segment, Trees, draw_airways, draw_ve
 _BLUR_MM = 0.6
 _NOISE_HU = 20.0
 _SLAB = 8
+PLAN = Method("phantom_plan", "1")
 
 
 @dataclass(frozen=True)
 class Phantom:
-    """A scan and the truth of the nodules in it."""
+    """A scan and the truth of the nodules in it; ``masks`` in the same order, with the filled share of each voxel."""
 
     ct: CtVolume
     truth: tuple[PhantomNodule, ...]
+    masks: tuple[NoduleMask, ...]
 
 
 @dataclass(frozen=True)
@@ -88,8 +92,9 @@ def make_phantom(
     series = _description(seed, follow_up, baseline_date + timedelta(days=interval_days if follow_up else 0),
                           spacing_kji_mm[0])  # fmt: skip
     ct = CtVolume(np.clip(np.rint(hu), -1024, 3071).astype(np.int16), geometry, series)
-    found = sorted((t for t in truth if t), key=lambda t: [n.id for n in nodules].index(t.id))
-    return Phantom(ct, tuple(found))
+    order = [plan.id for plan in nodules]
+    found = sorted((pair for pair in truth if pair), key=lambda pair: order.index(pair[0].id))
+    return Phantom(ct, tuple(nodule for nodule, _ in found), tuple(mask for _, mask in found))
 
 
 def _placed(rng: np.random.Generator, plans: tuple[NodulePlan, ...]) -> list[_Nodule]:
@@ -142,7 +147,7 @@ def _moved(tree: tuple[Segment, ...]) -> tuple[Segment, ...]:
 
 def _put_nodule(
     hu: np.ndarray, geometry: Geometry, nodule: _Nodule, follow_up: bool, interval_days: int, *, ground_glass: bool
-) -> PhantomNodule | None:
+) -> tuple[PhantomNodule, NoduleMask] | None:
     """Blend a nodule in if it is there now and (not) ground glass; vessels run through that, not over solid."""
     plan = nodule.plan
     absent = plan.change is (Change.GONE if follow_up else Change.NEW)
@@ -151,13 +156,14 @@ def _put_nodule(
     growth = plan.growth_factor ** (1 / 3) if follow_up else 1.0
     centre = to_follow_up(nodule.centre) if follow_up else nodule.centre
     outer_hu = SOLID_HU if plan.type is NoduleType.SOLID else GROUND_GLASS_HU
-    volume = _blend(hu, geometry, nodule.shape.scaled(growth), centre, outer_hu, follow_up)
+    mask = _blend(hu, geometry, nodule.shape.scaled(growth), centre, outer_hu, follow_up)
     core = None
     if nodule.core:
-        core = _blend(hu, geometry, nodule.core.scaled(growth), centre, CORE_HU, follow_up)
+        core = _volume_mm3(_blend(hu, geometry, nodule.core.scaled(growth), centre, CORE_HU, follow_up))
     seen_twice = plan.change not in (Change.NEW, Change.GONE)
     changed = seen_twice and abs(plan.growth_factor - 1.0) > 1e-9
-    return PhantomNodule(
+    volume = _volume_mm3(mask)
+    truth = PhantomNodule(
         id=plan.id,
         type=plan.type,
         centre_lps_mm=tuple(float(v) for v in centre),  # type: ignore[arg-type]
@@ -173,18 +179,24 @@ def _put_nodule(
         solid_volume_mm3=core,
         solid_hu=CORE_HU if core else None,
     )
+    return truth, mask
 
 
 def _blend(
     hu: np.ndarray, geometry: Geometry, shape: Shape, centre: np.ndarray, value: float, follow_up: bool
-) -> float:
-    """Put a body into HU (in place), cut off at the lung surface; its volume in mm3."""
+) -> NoduleMask:
+    """Put a body into HU (in place), cut off at the lung surface."""
     box, inside, (k, j, i) = filled_share(shape, geometry.to_kji(centre), geometry.shape_kji, geometry.spacing_kji_mm)
     points = np.moveaxis(geometry.to_lps_mm(np.stack([k, j, i], axis=-1)), -1, 0)
     in_lung = lung_distance(*(to_baseline(*points) if follow_up else points)) < 0
     occupancy = share_of_voxels(inside & in_lung)
     hu[box] += occupancy * (value - hu[box])
-    return float(occupancy.sum(dtype=float)) * geometry.voxel_volume_mm3
+    start = (box[0].start, box[1].start, box[2].start)
+    return NoduleMask(occupancy >= 0.5, start, geometry, PLAN, occupancy)
+
+
+def _volume_mm3(mask: NoduleMask) -> float:
+    return float(np.sum(mask.occupancy, dtype=float)) * mask.geometry.voxel_volume_mm3
 
 
 def _scan(hu: np.ndarray, spacing_mm: tuple[float, ...], rng: np.random.Generator) -> None:

@@ -172,9 +172,7 @@ def _malignancy(nodules: list[PackNodule], logit: np.ndarray, fit: dict[str, flo
     }
 
 
-def _detection(
-    scans: list[MarkedScan], nodule_logits: np.ndarray, model: Characteriser, report: Report
-) -> Figures:
+def _detection(scans: list[MarkedScan], nodule_logits: np.ndarray, model: Characteriser, report: Report) -> Figures:
     """Nodules against real background, and detection in whole scans."""
     encoder = model.encoder
     background, found, per_scan = [], [], {}

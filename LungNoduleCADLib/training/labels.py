@@ -11,14 +11,19 @@ from LungNoduleCADLib.networks.nodule_encoder import DESCRIPTORS, HEADS
 from LungNoduleCADLib.training.nodule_pack import PackNodule
 
 ABSENT_CALCIFICATION = 6
+SYNTHETIC_TYPE_WEIGHT = 0.5
 TYPES = (NoduleType.SOLID, NoduleType.PART_SOLID, NoduleType.GROUND_GLASS)
 
 
-def labels_of(nodule: PackNodule | None) -> dict[str, Tensor]:
-    """{head: (outputs,) target} and {head + "_weight": ()} for a nodule, or for a non-nodule (``None``)."""
+def labels_of(nodule: PackNodule | None, synthetic_type: str = "") -> dict[str, Tensor]:
+    """{head: (outputs,) target} and {head + "_weight": ()} for a nodule, a phantom's nodule, or no nodule."""
     targets = {head.name: torch.zeros(head.outputs) for head in HEADS}
     weights = {head.name: 0.0 for head in HEADS}
     weights["nodule"] = 1.0
+    if synthetic_type:
+        targets["nodule"][0] = 1.0
+        targets["nodule_type"][TYPES.index(NoduleType(synthetic_type))] = 1.0
+        weights["nodule_type"] = SYNTHETIC_TYPE_WEIGHT
     if nodule is not None:
         agreed = 0.4 + 0.15 * nodule.n_readers
         targets["nodule"][0] = 1.0

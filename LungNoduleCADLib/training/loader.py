@@ -44,7 +44,7 @@ class CubeDataset(Dataset):
         sample = self._stores[store].samples[row]
         return {
             **{key: changed[key].as_subclass(torch.Tensor) for key in ("hu", "occupancy")},
-            "labels": labels_of(self._nodules.get(sample.nodule_id)),
+            "labels": labels_of(self._nodules.get(sample.nodule_id), sample.synthetic_type),
         }
 
 

@@ -8,7 +8,7 @@ from torch.nn import functional
 
 from LungNoduleCADLib.networks.nodule_encoder import HEADS
 
-HEAD_WEIGHTS = {"nodule": 1.0, "nodule_type": 1.0, "malignancy": 1.0, "malignancy_rating": 1.0, "calcified": 0.3}
+HEAD_WEIGHTS = {"nodule": 2.0, "nodule_type": 1.0, "malignancy": 1.0, "malignancy_rating": 1.0, "calcified": 0.3}
 DESCRIPTOR_WEIGHT = 0.2
 TYPE_CLASS_WEIGHTS = (0.6, 2.0, 1.6)
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from LungNoduleCADLib.training.lung_background import Donor, LungBackground
 from LungNoduleCADLib.training.nodule_pack import NodulePack, PackNodule
+from LungNoduleCADLib.training.phantoms import phantom_cubes
 from LungNoduleCADLib.training.samples import (
     SIZE,
     SampleStore,
@@ -21,6 +22,7 @@ from LungNoduleCADLib.training.samples import (
 )
 from LungNoduleCADLib.training.scans import MarkedScan, load_marked_scan, patient_fold, scan_folders
 
+KINDS = ("fine", "coarse", "phantom")
 FINE_MM = 0.8
 COARSE_MM = 1.6
 COARSE_FROM_DIAMETER_MM = 14.0
@@ -29,7 +31,9 @@ COARSE_FROM_DIAMETER_MM = 14.0
 def prepare(
     pack: NodulePack, scans_folder: Path | None, folder: Path, recipe: dict[str, Any], report: Callable[[str], None]
 ) -> dict[str, dict[str, SampleStore]]:
-    """Stores ``{split: {"fine" | "coarse": store}}`` under ``folder``; those that are there already are only opened.
+    """Stores ``{split: {kind: store}}`` under ``folder``; those that are there already are only opened.
+
+    Kinds: ``fine`` (0.8 mm), ``coarse`` (1.6 mm, large nodules only), ``phantom`` (0.8 mm, synthetic).
 
     ``recipe["folds"]`` names the folds of each split, ``recipe["samples"]`` says which splits get how many cubes. A
     scan belongs to the split of its patient's fold; a scan of a patient unknown to the pack is never trained on.
@@ -42,7 +46,13 @@ def prepare(
                 pack, split, folds, scans, folder / split, recipe, np.random.default_rng(recipe["seed"] + number)
             )
             report(f"samples for {split} are ready")
-    return {split: {kind: SampleStore(folder / split / kind) for kind in ("fine", "coarse")} for split in splits}
+    for number, split in enumerate(splits):
+        if not (folder / split / "phantom" / "samples.json").is_file():
+            settings = recipe["samples"][split]["phantoms"]
+            rng = np.random.default_rng([recipe["seed"], number])
+            SampleStore.write(folder / split / "phantom", phantom_cubes(**settings, spacing_mm=FINE_MM, rng=rng))
+            report(f"phantoms for {split} are ready")
+    return {split: {kind: SampleStore(folder / split / kind) for kind in KINDS} for split in splits}
 
 
 def scans_by_split(

@@ -22,12 +22,16 @@ SIZE = 56
 
 @dataclass(frozen=True)
 class Sample:
-    """Where a cube came from: ``nodule_id`` is empty for a non-nodule; ``real_context`` if nothing was set into it."""
+    """Where a cube came from: ``nodule_id`` is empty for a non-nodule; ``real_context`` if nothing was set into it.
+
+    ``synthetic_type``: the type of a phantom's nodule, of which nothing else is asked.
+    """
 
     nodule_id: str
     patient: str
     spacing_mm: float
     real_context: bool
+    synthetic_type: str = ""
 
 
 class SampleStore:

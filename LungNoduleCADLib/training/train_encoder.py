@@ -12,7 +12,7 @@ from sklearn.metrics import roc_auc_score
 from torch import Tensor, nn
 
 from LungNoduleCADLib.classification.encoder import EncoderRunner, encoder_input
-from LungNoduleCADLib.networks.nodule_encoder import NoduleEncoder
+from LungNoduleCADLib.networks.build import build_network
 from LungNoduleCADLib.training.augment import training_transform
 from LungNoduleCADLib.training.labels import reference_type
 from LungNoduleCADLib.training.loader import CubeDataset, batches
@@ -29,19 +29,20 @@ def train_encoder(
     run: Path,
     device: str,
     report: Callable[[str], None],
-) -> NoduleEncoder:
+) -> nn.Module:
     """Train on the split ``train``, choose on ``validation``; returns the best network."""
     nodules = {nodule.nodule_id: nodule for nodule in pack.nodules}
     size, spacing_mm = recipe["patch"]["size"], recipe["patch"]["spacing_mm"]
     torch.manual_seed(recipe["seed"])
-    network = NoduleEncoder(**recipe["arguments"])
-    train, validation = stores["train"]["fine"], stores["validation"]["fine"]
+    network = build_network(recipe["network"], recipe["arguments"])
+    train = [stores["train"]["fine"], stores["train"]["phantom"]]
+    validation = stores["validation"]["fine"]
     transform = training_transform(size)
 
     def epoch_batches(epoch: int) -> Any:
         rng = np.random.default_rng([recipe["seed"], epoch])
         rows = _balanced_rows(train, recipe["samples_per_epoch"], rng)
-        data = CubeDataset([train], [(0, row) for row in rows], nodules, transform, recipe["seed"] + 100 * epoch)
+        data = CubeDataset(train, rows, nodules, transform, recipe["seed"] + 100 * epoch)
         return batches(data, recipe["batch"], recipe["workers"])
 
     def loss_of(net: nn.Module, batch: dict[str, Any]) -> dict[str, Tensor]:
@@ -100,10 +101,26 @@ def score_encoder(runner: EncoderRunner, store: SampleStore, nodules: dict[str, 
     return scores
 
 
-def _balanced_rows(store: SampleStore, count: int, rng: np.random.Generator) -> np.ndarray:
-    """Half nodules, half not; of these a third from where the finder proposed them in whole scans."""
-    nodule = np.array([bool(s.nodule_id) for s in store.samples])
-    real = np.array([s.real_context for s in store.samples])
-    groups = [(nodule & ~real, 0.42), (nodule & real, 0.08), (~nodule & ~real, 0.33), (~nodule & real, 0.17)]
-    parts = [rng.choice(np.flatnonzero(group), round(count * share)) for group, share in groups if group.any()]
-    return rng.permutation(np.concatenate(parts))
+SHARES = {  # of an epoch, by (phantom, nodule, as it lies in a scan)
+    (False, True, False): 0.38,
+    (False, True, True): 0.08,
+    (False, False, False): 0.28,
+    (False, False, True): 0.16,
+    (True, True, True): 0.05,
+    (True, False, True): 0.05,
+}
+
+
+def _balanced_rows(stores: list[SampleStore], count: int, rng: np.random.Generator) -> list[tuple[int, int]]:
+    """(store, row) of an epoch: half nodules, half not, a share from where the finder proposed them in whole scans."""
+    groups: dict[tuple[bool, bool, bool], list[tuple[int, int]]] = {key: [] for key in SHARES}
+    for number, store in enumerate(stores):
+        for row, sample in enumerate(store.samples):
+            groups[number > 0, bool(sample.nodule_id), sample.real_context].append((number, row))
+    picked = [
+        members[n]
+        for key, members in groups.items()
+        if members
+        for n in rng.integers(0, len(members), round(count * SHARES[key]))
+    ]
+    return [picked[n] for n in rng.permutation(len(picked))]

@@ -17,9 +17,12 @@ from LungNoduleCADLib.nodules.segment import segmenter_input
 from LungNoduleCADLib.training.augment import training_transform
 from LungNoduleCADLib.training.loader import CubeDataset, batches
 from LungNoduleCADLib.training.loop import LoopSettings, fit
-from LungNoduleCADLib.training.nodule_pack import NodulePack
+from LungNoduleCADLib.training.nodule_pack import NodulePack, PackNodule
+from LungNoduleCADLib.training.prepare import KINDS
 from LungNoduleCADLib.training.samples import SampleStore
 from LungNoduleCADLib.training.train_encoder import middle
+
+LARGE_MM = 8.0
 
 
 def train_segmenter(
@@ -35,7 +38,7 @@ def train_segmenter(
     size = recipe["patch"]["size"]
     torch.manual_seed(recipe["seed"])
     network = build_network(recipe["network"], recipe["arguments"])
-    train = (stores["train"]["fine"], stores["train"]["coarse"])
+    train = [stores["train"][kind] for kind in KINDS]
     transform = training_transform(size, affine_probability=recipe["affine_probability"])
     overlap = DiceLoss(sigmoid=True, smooth_nr=1e-3, smooth_dr=1e-3)
     rows, chances = _rows_and_chances(train, nodules, recipe["largest_fine_mm"])
@@ -77,17 +80,17 @@ def score_segmenter(network: nn.Module, store: SampleStore, size: int, device: s
 
 
 def _rows_and_chances(
-    stores: tuple[SampleStore, SampleStore], nodules: dict[str, Any], largest_fine_mm: float
+    stores: list[SampleStore], nodules: dict[str, PackNodule], largest_fine_mm: float
 ) -> tuple[list[tuple[int, int]], np.ndarray]:
     """Every nodule cube that holds its nodule whole; larger nodules and those of more readers are drawn more often."""
     rows, chances = [], []
     for number, store in enumerate(stores):
         for row, sample in enumerate(store.samples):
-            if not sample.nodule_id:
-                continue
-            nodule = nodules[sample.nodule_id]
-            if number == 0 and nodule.eq_diameter_mm > largest_fine_mm:
+            nodule = nodules.get(sample.nodule_id)
+            if not sample.nodule_id or (nodule and KINDS[number] == "fine" and nodule.eq_diameter_mm > largest_fine_mm):
                 continue
             rows.append((number, row))
-            chances.append((0.25 + 0.25 * min(nodule.n_readers, 3)) * (1.5 if nodule.eq_diameter_mm > 8 else 1.0))
+            readers = min(nodule.n_readers, 3) if nodule else 3
+            large = nodule is not None and nodule.eq_diameter_mm > LARGE_MM
+            chances.append((0.25 + 0.25 * readers) * (1.5 if large else 1.0))
     return rows, np.asarray(chances) / np.sum(chances)

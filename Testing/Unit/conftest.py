@@ -32,7 +32,7 @@ def ct_of() -> Callable[..., CtVolume]:
 
 @pytest.fixture
 def ball_ct(ct_of: Callable[..., CtVolume]) -> Callable[..., CtVolume]:
-    """``ball_ct(radius_mm, spacing_kji_mm, ...)``: a soft-tissue ball (0 HU) with partial volumes in lung (-1000 HU)."""
+    """``ball_ct(radius_mm, spacing_kji_mm, ...)``: a ball of 0 HU, with partial volumes, in lung of -1000 HU."""
 
     def make(
         radius_mm: float,
@@ -40,9 +40,9 @@ def ball_ct(ct_of: Callable[..., CtVolume]) -> Callable[..., CtVolume]:
         centre_lps_mm: tuple[float, float, float] = (0.0, 0.0, 0.0),
         extent_mm: float = 48.0,
         direction: tuple[float, ...] = AXIAL,
-        parts: int = 5,
+        parts: int = 4,
     ) -> CtVolume:
-        shape = tuple(int(round(extent_mm / s)) for s in spacing_kji_mm)
+        shape = tuple(round(extent_mm / s) for s in spacing_kji_mm)
         middle = Geometry(shape, (0.0, 0.0, 0.0), spacing_kji_mm, direction).to_lps_mm([(n - 1) / 2 for n in shape])
         origin = tuple(float(v) for v in -middle)
         geometry = Geometry(shape, origin, spacing_kji_mm, direction)

@@ -1,0 +1,70 @@
+"""The main job on the synthetic patient, through the command line: the figures that the README promises."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from LungNoduleCADLib.cli import main
+
+Row = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("demo") / "out"
+    assert main(["demo", "-o", str(out), "--device", "cpu", "--progress", "none"]) == 0
+    return out
+
+
+@pytest.fixture(scope="module")
+def rows(demo: Path) -> list[Row]:
+    return json.loads((demo / "demo.json").read_text(encoding="utf-8"))
+
+
+def test_every_nodule_of_both_scans_is_found(rows: list[Row]) -> None:
+    assert len(rows) >= 12
+    assert [row["true_id"] for row in rows if row["found_id"] is None] == []
+
+
+def test_volumes_are_within_ten_percent(rows: list[Row]) -> None:
+    wrong = {
+        (row["scan"], row["true_id"]): row["found_volume_mm3"] / row["true_volume_mm3"]
+        for row in rows
+        if abs(row["found_volume_mm3"] / row["true_volume_mm3"] - 1) > 0.10
+    }
+    assert not wrong
+
+
+def test_doubling_times_are_within_fifteen_percent(rows: list[Row]) -> None:
+    growing = [row for row in rows if row["true_vdt_days"] is not None]
+    assert growing
+    for row in growing:
+        assert row["found_vdt_days"] == pytest.approx(row["true_vdt_days"], rel=0.15), row
+
+
+def test_categories_are_those_of_the_true_sizes(rows: list[Row]) -> None:
+    wrong = [row for row in rows if row["found_category"] != row["true_category"]]
+    assert not wrong
+
+
+def test_the_results_folder_is_whole(demo: Path) -> None:
+    expected = {"findings.json", "report.pdf", "segmentation.seg.nrrd", "run.json", "saliency", "prior", "dicom", "ct.nrrd"}
+    assert expected <= {path.name for path in demo.iterdir()}
+    findings = json.loads((demo / "findings.json").read_text(encoding="utf-8"))
+    changes = {match["change"] for match in findings["comparison"]["matches"]}
+    assert {"new", "gone", "grown", "stable"} <= changes
+    for nodule in findings["nodules"]:
+        assert (demo / nodule["saliency"]).is_file()
+
+
+def test_earlier_results_can_be_compared_without_their_dicom(demo: Path, tmp_path: Path) -> None:
+    again = tmp_path / "again"
+    assert main(["compare", str(demo / "prior"), str(demo), "-o", str(again), "--device", "cpu", "--progress", "none"]) == 0
+    first, second = (json.loads((out / "findings.json").read_text(encoding="utf-8")) for out in (demo, again))
+    assert [n["volume_mm3"] for n in first["nodules"]] == [n["volume_mm3"] for n in second["nodules"]]
+    pairs = [{(m["prior_id"], m["current_id"]) for m in f["comparison"]["matches"]} for f in (first, second)]
+    assert pairs[0] == pairs[1]

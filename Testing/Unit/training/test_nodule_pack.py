@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from LungNoduleCADLib.domain.nodule import NoduleType
+from LungNoduleCADLib.errors import InputError
+from LungNoduleCADLib.training.nodule_pack import NodulePack, quantise
+
+
+def test_rows_become_nodules_with_their_ratings(pack: NodulePack) -> None:
+    first, second, third = pack.nodules
+
+    assert (first.type, second.type, third.type) == (
+        NoduleType.SOLID,
+        NoduleType.PART_SOLID,
+        NoduleType.GROUND_GLASS,
+    )
+    assert first.ratings["malignancy"] == (4, 5, 4)
+    assert first.median("malignancy") == 4
+    assert first.mean("malignancy") == pytest.approx(13 / 3)
+    assert first.start_kji == (20, 100, 200)
+
+
+def test_hu_is_rounded_down_to_multiples_of_eight(pack: NodulePack) -> None:
+    assert quantise(np.array([-1024, -1, 0, 7, 43, 3071], np.int16)).tolist() == [-1024, -8, 0, 0, 40, 3064]
+    assert np.unique(pack.load(pack.nodules[0]).hu).tolist() == [-896, 40]
+
+
+def test_the_consensus_is_what_half_of_the_readers_marked(pack: NodulePack) -> None:
+    nodule = pack.nodules[0]
+    block = pack.load(nodule)
+
+    assert sorted(np.unique(np.round(block.votes, 3))) == pytest.approx([0, 0.667, 1.0])
+    assert block.consensus.sum() * block.geometry.voxel_volume_mm3 == pytest.approx(nodule.volume_mm3)
+    assert block.geometry.spacing_kji_mm == (2.0, 0.8, 0.8)
+
+
+def test_exactly_half_of_the_readers_is_enough(pack: NodulePack) -> None:
+    from dataclasses import replace
+
+    two_readers = replace(pack.nodules[0], n_readers=2)
+    block = pack.load(two_readers)
+
+    assert np.array_equal(block.consensus, block.votes > 0)
+
+
+def test_nodules_are_chosen_by_fold(pack: NodulePack) -> None:
+    assert [n.nodule_id for n in pack.of_folds((3,))] == ["B_n00"]
+    assert [n.nodule_id for n in pack.of_folds((0, 3), lambda n: n.type != "solid")] == ["A_n01", "B_n00"]
+
+
+def test_the_digest_of_the_split_depends_on_patients_and_folds_only(pack_folder: Path) -> None:
+    before = NodulePack(pack_folder).split_sha256()
+    table = pack_folder / "nodules.csv"
+    lines = table.read_text(encoding="utf-8").splitlines()
+    table.write_text("\n".join([lines[0], lines[3], lines[1]]) + "\n", encoding="utf-8")
+    reordered = NodulePack(pack_folder).split_sha256()
+    table.write_text("\n".join([lines[0], lines[3].replace("B,3", "B,2"), lines[1]]) + "\n", encoding="utf-8")
+    moved = NodulePack(pack_folder).split_sha256()
+
+    assert reordered == before
+    assert moved != before
+
+
+def test_a_folder_that_is_no_pack_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="This is no nodule pack"):
+        NodulePack(tmp_path)
+
+
+def test_a_missing_column_is_named(pack_folder: Path) -> None:
+    table = pack_folder / "nodules.csv"
+    table.write_text(table.read_text(encoding="utf-8").replace("spacing_z", "spacing"), encoding="utf-8")
+
+    with pytest.raises(InputError, match="column 'spacing_z'"):
+        NodulePack(pack_folder)
+
+
+def test_the_shared_pack_can_be_read(shared_data: Path) -> None:
+    pack = NodulePack(shared_data / "nodules")
+    nodule = pack.nodules[0]
+    block = pack.load(nodule)
+
+    assert len(pack.nodules) > 2000
+    assert block.consensus.sum() * block.geometry.voxel_volume_mm3 == pytest.approx(nodule.volume_mm3, rel=0.01)

@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from LungNoduleCADLib.training.augment import plain_transform, training_transform
+from LungNoduleCADLib.training.loader import CubeDataset, batches
+from LungNoduleCADLib.training.lung_background import LungBackground
+from LungNoduleCADLib.training.nodule_pack import NodulePack
+from LungNoduleCADLib.training.samples import SIZE, Sample, SampleStore, beside_nodule_cubes, nodule_cubes
+
+
+def cubes() -> list[tuple[np.ndarray, np.ndarray, Sample]]:
+    rng = np.random.default_rng(0)
+    return [
+        (
+            rng.uniform(-1500, 4000, (SIZE,) * 3).astype(np.float32),
+            rng.uniform(-0.1, 1.1, (SIZE,) * 3).astype(np.float32),
+            Sample("A_n00" if n == 0 else "", "A", 0.8, real_context=bool(n)),
+        )
+        for n in range(2)
+    ]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> SampleStore:
+    return SampleStore.write(tmp_path / "store", iter(cubes()))
+
+
+def test_what_is_stored_is_read_back_clipped_to_ct_values(store: SampleStore) -> None:
+    for number, (hu, occupancy, sample) in enumerate(cubes()):
+        assert store.samples[number] == sample
+        assert np.abs(store.hu[number] - np.clip(hu, -1024, 3071)).max() <= 0.5
+        assert np.abs(store.occupancy[number] / 255 - np.clip(occupancy, 0, 1)).max() <= 0.5 / 255 + 1e-6
+    assert len(store) == 2
+
+
+def test_a_store_leaves_no_raw_files_behind(store: SampleStore, tmp_path: Path) -> None:
+    assert {file.name for file in (tmp_path / "store").iterdir()} == {"hu.npy", "occupancy.npy", "samples.json"}
+    assert len(store) == 2
+
+
+def test_a_store_may_be_empty(tmp_path: Path) -> None:
+    store = SampleStore.write(tmp_path / "store", iter([]))
+
+    assert len(store) == 0
+    assert store.hu.shape == (0, SIZE, SIZE, SIZE)
+
+
+def test_a_batch_has_the_middle_of_its_cubes_and_their_labels(store: SampleStore, pack: NodulePack) -> None:
+    nodules = {nodule.nodule_id: nodule for nodule in pack.nodules}
+    data = CubeDataset([store], [(0, 1), (0, 0)], nodules, plain_transform(16), 1)
+
+    batch = next(iter(batches(data, 2, 0)))
+
+    assert batch["hu"].shape == batch["occupancy"].shape == (2, 1, 16, 16, 16)
+    assert torch.equal(batch["hu"][0, 0], torch.from_numpy(store.hu[1, 20:36, 20:36, 20:36].astype(np.float32)))
+    assert batch["labels"]["nodule"].tolist() == [[0.0], [1.0]]
+    assert batch["labels"]["malignancy_weight"].tolist() == pytest.approx([0.0, 0.85])
+
+
+def test_the_same_seed_draws_the_same_changes_and_another_seed_others(store: SampleStore, pack: NodulePack) -> None:
+    def first(seed: int) -> torch.Tensor:
+        return CubeDataset([store], [(0, 0)], {}, training_transform(16), seed)[0]["hu"]
+
+    assert torch.equal(first(1), first(1))
+    assert not torch.equal(first(1), first(2))
+
+
+def test_nodules_are_set_into_lung_with_their_volume(pack: NodulePack) -> None:
+    background = LungBackground([], SIZE, 0.8, 0, np.random.default_rng(0))
+    nodule = pack.nodules[0]
+
+    made = list(nodule_cubes(pack, [nodule], background, 2, 0.8, np.random.default_rng(0)))
+
+    assert [sample.nodule_id for _, _, sample in made] == ["A_n00", "A_n00"]
+    for _, occupancy, _ in made:
+        assert occupancy.sum() * 0.8**3 == pytest.approx(nodule.volume_mm3, rel=0.03)
+
+
+def test_places_beside_a_nodule_are_not_nodules(pack: NodulePack) -> None:
+    background = LungBackground([], SIZE, 0.8, 0, np.random.default_rng(0))
+
+    made = list(beside_nodule_cubes(pack, pack.nodules[:1], background, 2, 0.8, np.random.default_rng(0)))
+
+    assert len(made) == 2
+    for hu, occupancy, sample in made:
+        assert sample.nodule_id == ""
+        assert occupancy.max() == 0.0
+        assert hu[SIZE // 2, SIZE // 2, SIZE // 2] < -800

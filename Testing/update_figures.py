@@ -1,0 +1,69 @@
+"""Write the figures of every card and of the README from the bundles' evaluation.json; ``--check`` only compares."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from LungNoduleCADLib.bundles.spec import Bundle  # noqa: E402
+from LungNoduleCADLib.training.card import card_is_current, update_card  # noqa: E402
+
+BEGIN, END = "<!-- figures: written by Testing/update_figures.py -->", "<!-- end of figures -->"
+SHOWN = {
+    "nodule_ct_segmentation": {"Dice from one point": ("all", "dice")},
+    "nodule_ct_attributes": {
+        "AUC, malignancy (median rating > 3)": ("malignancy_auc_median_above_3",),
+        "mean absolute error of the rating": ("rating_mae",),
+        "AUC, solid against subsolid": ("type_subsolid_auc",),
+        "balanced accuracy, type": ("type_balanced_accuracy",),
+    },
+    "nodule_fusion": {
+        "AUC, malignancy (median rating > 3)": ("fusion", "malignancy_auc_median_above_3"),
+        "Brier score": ("fusion", "malignancy_brier"),
+        "calibration error (ECE)": ("fusion", "malignancy_ece"),
+    },
+}
+
+
+def bundles() -> list[Bundle]:
+    """Bundles that were evaluated."""
+    return [Bundle(file.parents[1]) for file in sorted((ROOT / "models").glob("*/docs/evaluation.json"))]
+
+
+def readme_table() -> str:
+    """The README's table of models: figures with interval, cases and patients."""
+    rows = ["| model | figure | fold 4, 95 % interval | nodules (patients) |", "|---|---|---|---|"]
+    for bundle in bundles():
+        figures = json.loads((bundle.path / "docs/evaluation.json").read_text(encoding="utf-8"))["figures"]
+        for label, keys in SHOWN[bundle.name].items():
+            figure = figures
+            for key in keys:
+                figure = figure[key]
+            interval = f"{figure['value']:.3f} ({figure['low']:.3f} to {figure['high']:.3f})"
+            rows.append(f"| [{bundle.name}](models/{bundle.name}/docs/README.md) | {label} | {interval} "
+                        f"| {figure['cases']} ({figure['patients']}) |")
+    return "\n".join(rows)
+
+
+def main(arguments: list[str]) -> int:
+    readme = ROOT / "README.md"
+    text = readme.read_text(encoding="utf-8")
+    if "--check" in arguments:
+        stale = [bundle.name for bundle in bundles() if not card_is_current(bundle.path)]
+        stale += [] if readme_table() in text else ["README.md"]
+        if stale:
+            print(f"figures are not those of evaluation.json in: {', '.join(stale)}; run Testing/update_figures.py")
+        return 1 if stale else 0
+    for bundle in bundles():
+        update_card(bundle)
+    before, rest = text.split(BEGIN)
+    readme.write_text(f"{before}{BEGIN}\n{readme_table()}\n{END}{rest.split(END)[1]}", encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
