@@ -44,8 +44,10 @@ def readme_table() -> str:
             for key in keys:
                 figure = figure[key]
             interval = f"{figure['value']:.3f} ({figure['low']:.3f} to {figure['high']:.3f})"
-            rows.append(f"| [{bundle.name}](models/{bundle.name}/docs/README.md) | {label} | {interval} "
-                        f"| {figure['cases']} ({figure['patients']}) |")
+            rows.append(
+                f"| [{bundle.name}](models/{bundle.name}/docs/README.md) | {label} | {interval} "
+                f"| {figure['cases']} ({figure['patients']}) |"
+            )
     return "\n".join(rows)
 
 

@@ -50,4 +50,4 @@ def same_nodule(one: NoduleMask, other: NoduleMask) -> bool:
         for mask in (one, other)
     ]
     smaller = min(np.count_nonzero(one.voxels), np.count_nonzero(other.voxels))
-    return np.count_nonzero(parts[0] & parts[1]) > smaller / 3
+    return bool(np.count_nonzero(parts[0] & parts[1]) > smaller / 3)

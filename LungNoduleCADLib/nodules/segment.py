@@ -25,6 +25,13 @@ POINT_SIGMA_VOXELS = 3.0
 LARGE_EXTENT_FRACTION = 0.62
 SEED_REACH_MM = 4.0
 FAINTEST_PEAK = 0.2
+EXTENT_PROBABILITY = 0.3
+SHELL_MM = (2.0, 5.0)
+SOLID_HU = -400.0
+SOLID_PERCENTILE = 80
+LUNG_PERCENTILE = 25
+LEAST_CONTRAST_HU = 120.0
+FINE_MM = 0.4
 
 
 def segmenter_input(hu: torch.Tensor) -> torch.Tensor:
@@ -58,16 +65,15 @@ class NoduleSegmenter:
 
     def segment(self, ct: CtVolume, point_lps_mm: Point) -> NoduleMask | None:
         """The nodule at a point, or ``None`` where the network sees none within 4 mm of it."""
-        found = None
         for spacing_mm in self.spacings_mm:
             grid = patch_geometry(point_lps_mm, self.size, spacing_mm)
-            inside = self._part_at_point(self.probability(extract_patch(ct.hu, ct.geometry, grid)), spacing_mm)
-            if inside is None:
+            hu = extract_patch(ct.hu, ct.geometry, grid)
+            part = self._part_at_point(self.probability(hu), spacing_mm)
+            if part is None:
+                return None
+            if not _fills(part):
                 break
-            found = _on_native_grid(inside, grid, ct.geometry, self.method)
-            if not _fills(inside):
-                break
-        return found
+        return outline(part, hu, grid, ct.geometry, self.method)
 
     @torch.inference_mode()
     def probability(self, hu: np.ndarray) -> np.ndarray:
@@ -93,7 +99,7 @@ class NoduleSegmenter:
         distance = np.linalg.norm(np.indices(window_labels.shape) - reach, axis=0)
         distance[window_labels == 0] = np.inf
         part = labels == window_labels.ravel()[np.argmin(distance)]
-        around = ndimage.binary_dilation(part)
+        around = ndimage.binary_dilation(part, iterations=2)
         return np.where(around, probability * (0.5 / threshold), 0.0).astype(np.float32)
 
 
@@ -104,28 +110,62 @@ def _fills(probability: np.ndarray) -> bool:
     return bool(extent > LARGE_EXTENT_FRACTION * probability.shape[0])
 
 
-def _on_native_grid(probability: np.ndarray, grid: Geometry, native: Geometry, method: Method) -> NoduleMask | None:
-    """Which native voxels a nodule takes, and what share of each: the 0.5 surface, sampled finer than both grids."""
-    inside = np.argwhere(probability >= 0.5)
+def outline(
+    probability: np.ndarray, hu: np.ndarray, grid: Geometry, native: Geometry, method: Method
+) -> NoduleMask | None:
+    """The nodule's voxels on the native grid, and the share that it takes of each.
+
+    The network says where the nodule is and where it ends at vessels and walls; towards the lung its surface is where
+    the density is midway between nodule and lung, the place that blur does not move. Both are sampled finer than
+    either grid.
+    """
+    surface_hu = _midway_hu(probability, hu, grid.spacing_kji_mm[0])
+    extent = 0.5 if surface_hu is None else EXTENT_PROBABILITY
+    inside = np.argwhere(probability >= extent)
     if not len(inside):
         return None
-    corners = native.to_kji(grid.to_lps_mm(list(product(*zip(inside.min(0) - 1.5, inside.max(0) + 1.5, strict=True)))))
+    ends = zip(inside.min(axis=0) - 1.5, inside.max(axis=0) + 1.5, strict=True)
+    corners = native.to_kji(grid.to_lps_mm(np.array(list(product(*ends)))))
     start = np.clip(np.floor(corners.min(axis=0)).astype(int), 0, np.asarray(native.shape_kji) - 1)
     stop = np.clip(np.ceil(corners.max(axis=0)).astype(int) + 1, start + 1, native.shape_kji)
     shape = stop - start
-    parts = np.maximum(2, np.ceil(np.asarray(native.spacing_kji_mm) / 0.4)).astype(int)
-    fine_spacing = np.asarray(native.spacing_kji_mm) / parts
+    parts = np.maximum(2, np.ceil(np.asarray(native.spacing_kji_mm) / FINE_MM)).astype(int)
     first = native.to_lps_mm(start - 0.5 + 0.5 / parts)
     fine = Geometry(
-        tuple(int(v) for v in shape * parts),
+        tuple(int(v) for v in shape * parts),  # type: ignore[arg-type]
         tuple(float(v) for v in first),  # type: ignore[arg-type]
-        tuple(float(v) for v in fine_spacing),
+        tuple(float(v) for v in np.asarray(native.spacing_kji_mm) / parts),  # type: ignore[arg-type]
         native.direction,
-    )  # type: ignore[arg-type]
-    sampled = resample(probability, grid, fine) >= 0.5
+    )
+    sampled = resample(probability, grid, fine) >= extent
+    if surface_hu is not None:
+        sampled &= resample(hu, grid, fine, outside=surface_hu - 1) >= surface_hu
+        sampled = _largest_part(ndimage.binary_fill_holes(sampled))
     blocks = sampled.reshape(shape[0], parts[0], shape[1], parts[1], shape[2], parts[2])
     occupancy = blocks.mean(axis=(1, 3, 5), dtype=np.float32)
-    voxels = occupancy >= 0.5
-    if not voxels.any():
-        voxels = occupancy == occupancy.max()
+    if not occupancy.any():
+        return None
+    voxels = occupancy >= min(0.5, float(occupancy.max()))
     return NoduleMask(voxels, tuple(int(v) for v in start), native, method, occupancy)  # type: ignore[arg-type]
+
+
+def _midway_hu(probability: np.ndarray, hu: np.ndarray, spacing_mm: float) -> float | None:
+    """Density midway between a nodule and the lung around it; ``None`` where the two cannot be told apart.
+
+    The nodule's own level is a high percentile where most of it is soft tissue (the rest is blur at its rim), and the
+    median where it is ground glass, with or without a solid core. Lung is the darker part of a shell around it.
+    """
+    inside = probability >= 0.5
+    if not inside.any():
+        return None
+    distance_mm = ndimage.distance_transform_edt(~inside, spacing_mm)
+    around = hu[(distance_mm > SHELL_MM[0]) & (distance_mm < SHELL_MM[1])]
+    own = hu[inside]
+    solid = np.mean(own > SOLID_HU) > 0.5
+    level, lung = np.percentile(own, SOLID_PERCENTILE if solid else 50), np.percentile(around, LUNG_PERCENTILE)
+    return float((level + lung) / 2) if level - lung >= LEAST_CONTRAST_HU else None
+
+
+def _largest_part(mask: np.ndarray) -> np.ndarray:
+    labels, count = ndimage.label(mask)
+    return mask if count < 2 else labels == 1 + int(np.argmax(np.bincount(labels.ravel())[1:]))

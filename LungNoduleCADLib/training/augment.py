@@ -20,6 +20,7 @@ from monai.transforms import (
 )
 
 KEYS = ("hu", "occupancy")
+MOST_SHIFT_VOXELS = 4
 
 
 def training_transform(size: int, *, affine_probability: float = 0.15) -> Compose:
@@ -38,6 +39,7 @@ def training_transform(size: int, *, affine_probability: float = 0.15) -> Compos
                 mode=("bilinear", "bilinear"),
                 padding_mode="border",
             ),
+            CenterSpatialCropd(KEYS, (size + 2 * MOST_SHIFT_VOXELS,) * 3),
             RandSpatialCropd(KEYS, (size,) * 3, random_size=False),
             *(RandFlipd(KEYS, prob=0.5, spatial_axis=axis) for axis in range(3)),
             RandRotate90d(KEYS, prob=0.75, spatial_axes=(1, 2)),
@@ -48,12 +50,6 @@ def training_transform(size: int, *, affine_probability: float = 0.15) -> Compos
             _UniformNoise(),
         ]
     )
-
-
-def plain_transform(size: int) -> Compose:
-    """The middle of the cube, unchanged."""
-    set_track_meta(False)
-    return Compose([CenterSpatialCropd(KEYS, (size,) * 3)])
 
 
 class _UniformNoise:

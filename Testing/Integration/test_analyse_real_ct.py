@@ -18,7 +18,9 @@ FROM_MM = 6.0
 
 
 @pytest.fixture(scope="module", params=["lidc-0003.tar.xz", "lidc-0350.tar"])
-def analysed(request: pytest.FixtureRequest, shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path, Path]:
+def analysed(
+    request: pytest.FixtureRequest, shared_data: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[str, Path, Path]:
     folder = tmp_path_factory.mktemp("ct")
     with tarfile.open(shared_data / "ct" / request.param) as archive:
         archive.extractall(folder / "dicom", filter="data")
@@ -31,7 +33,9 @@ def test_the_known_nodules_are_on_the_list(analysed: tuple[str, Path, Path]) -> 
     series, out, shared_data = analysed
     nodules = json.loads((out / "findings.json").read_text(encoding="utf-8"))["nodules"]
     with (shared_data / "ct" / "nodules.csv").open(encoding="utf-8") as stream:
-        marks = [row for row in csv.DictReader(stream) if row["series"] == series and int(row["n_readers"]) >= CLEAR_READERS]
+        marks = [
+            row for row in csv.DictReader(stream) if row["series"] == series and int(row["n_readers"]) >= CLEAR_READERS
+        ]
     missed = []
     for mark in marks:
         centre = tuple(float(mark[key]) for key in ("l_mm", "p_mm", "s_mm"))

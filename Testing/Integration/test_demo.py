@@ -52,7 +52,16 @@ def test_categories_are_those_of_the_true_sizes(rows: list[Row]) -> None:
 
 
 def test_the_results_folder_is_whole(demo: Path) -> None:
-    expected = {"findings.json", "report.pdf", "segmentation.seg.nrrd", "run.json", "saliency", "prior", "dicom", "ct.nrrd"}
+    expected = {
+        "findings.json",
+        "report.pdf",
+        "segmentation.seg.nrrd",
+        "run.json",
+        "saliency",
+        "prior",
+        "dicom",
+        "ct.nrrd",
+    }
     assert expected <= {path.name for path in demo.iterdir()}
     findings = json.loads((demo / "findings.json").read_text(encoding="utf-8"))
     changes = {match["change"] for match in findings["comparison"]["matches"]}
@@ -63,7 +72,10 @@ def test_the_results_folder_is_whole(demo: Path) -> None:
 
 def test_earlier_results_can_be_compared_without_their_dicom(demo: Path, tmp_path: Path) -> None:
     again = tmp_path / "again"
-    assert main(["compare", str(demo / "prior"), str(demo), "-o", str(again), "--device", "cpu", "--progress", "none"]) == 0
+    assert (
+        main(["compare", str(demo / "prior"), str(demo), "-o", str(again), "--device", "cpu", "--progress", "none"])
+        == 0
+    )
     first, second = (json.loads((out / "findings.json").read_text(encoding="utf-8")) for out in (demo, again))
     assert [n["volume_mm3"] for n in first["nodules"]] == [n["volume_mm3"] for n in second["nodules"]]
     pairs = [{(m["prior_id"], m["current_id"]) for m in f["comparison"]["matches"]} for f in (first, second)]

@@ -14,7 +14,7 @@ from LungNoduleCADLib.imaging.patch import patch_geometry
 METHOD = Method("hand", "1")
 NATIVE = Geometry((40, 100, 100), (-35.0, -35.0, -50.0), (2.5, 0.7, 0.7))
 GRID = patch_geometry((0.0, 0.0, 0.0), 32, 1.0)
-BLOB_KJI = (8, 22, 10)
+BLOB_KJI = (8, 24, 8)
 
 
 def patch_with_blob(hu: float = 400.0) -> np.ndarray:

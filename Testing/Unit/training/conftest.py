@@ -15,7 +15,7 @@ RADIUS_MM = 5.0
 
 
 def ball_block() -> tuple[np.ndarray, np.ndarray, tuple[float, float, float]]:
-    """HU and a mask of a ball of 5 mm in five slices of 61 mm, as the pack has them: only slices with nodule in them."""
+    """HU and a mask of a ball of 5 mm in five slices of 61 mm, only slices with nodule in them."""
     shape = (5, 76, 76)
     centre = (2.0, 37.5, 37.5)
     offset = (np.moveaxis(np.indices(shape), 0, -1) - centre) * SPACING_ZYX

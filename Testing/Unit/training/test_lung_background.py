@@ -20,9 +20,10 @@ def donor(ct_of: Callable[..., CtVolume]) -> Callable[[float], Donor]:
     """Flat lung of a given HU."""
 
     def make(hu: float) -> Donor:
-        ct = ct_of(np.full((30, 40, 40), hu), (3.0, 2.0, 2.0))
-        lungs = LungMask(np.ones(ct.hu.shape, np.uint8), ct.geometry, Method("all", "1"))
-        return Donor(ct, lungs, np.empty((0, 4)))
+        ct = ct_of(np.full((40, 60, 60), hu), (3.0, 2.0, 2.0))
+        labels = np.zeros(ct.hu.shape, np.uint8)
+        labels[10:30, 15:45, 15:45] = 1  # cubes around these places stay inside of the scan
+        return Donor(ct, LungMask(labels, ct.geometry, Method("middle", "1")), np.empty((0, 4)))
 
     return make
 
@@ -81,12 +82,12 @@ def test_without_donors_the_blocks_ends_are_continued(pack: NodulePack) -> None:
 
 
 def test_background_keeps_away_from_marked_places(ct_of: Callable[..., CtVolume], pack: NodulePack) -> None:
-    """Dense everywhere but in one corner; the rest is marked."""
+    """Dense on one side, which is marked."""
     hu = np.full((30, 40, 40), 500.0)
     hu[:, :, 20:] = -850
     ct = ct_of(hu, (3.0, 2.0, 2.0))
     lungs = LungMask(np.ones(ct.hu.shape, np.uint8), ct.geometry, Method("all", "1"))
-    marks = np.array([[-60.0, 40.0, 45.0, 118.0]])
+    marks = np.array([[-60.0, 40.0, 45.0, 130.0]])
 
     cubes = LungBackground([Donor(ct, lungs, marks)], 16, SPACING_MM, 60, np.random.default_rng(0))
     found, _ = cubes.set_into(pack.load(pack.nodules[0]), pack.nodules[0].centre_kji, disc_radius_mm=1.0)

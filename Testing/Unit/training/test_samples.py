@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from monai.transforms import CenterSpatialCropd, Compose
 
-from LungNoduleCADLib.training.augment import plain_transform, training_transform
+from LungNoduleCADLib.training.augment import KEYS, training_transform
 from LungNoduleCADLib.training.loader import CubeDataset, batches
 from LungNoduleCADLib.training.lung_background import LungBackground
 from LungNoduleCADLib.training.nodule_pack import NodulePack
@@ -52,7 +53,7 @@ def test_a_store_may_be_empty(tmp_path: Path) -> None:
 
 def test_a_batch_has_the_middle_of_its_cubes_and_their_labels(store: SampleStore, pack: NodulePack) -> None:
     nodules = {nodule.nodule_id: nodule for nodule in pack.nodules}
-    data = CubeDataset([store], [(0, 1), (0, 0)], nodules, plain_transform(16), 1)
+    data = CubeDataset([store], [(0, 1), (0, 0)], nodules, Compose([CenterSpatialCropd(KEYS, (16,) * 3)]), 1)
 
     batch = next(iter(batches(data, 2, 0)))
 
@@ -62,7 +63,7 @@ def test_a_batch_has_the_middle_of_its_cubes_and_their_labels(store: SampleStore
     assert batch["labels"]["malignancy_weight"].tolist() == pytest.approx([0.0, 0.85])
 
 
-def test_the_same_seed_draws_the_same_changes_and_another_seed_others(store: SampleStore, pack: NodulePack) -> None:
+def test_the_same_seed_draws_the_same_changes_and_another_seed_others(store: SampleStore) -> None:
     def first(seed: int) -> torch.Tensor:
         return CubeDataset([store], [(0, 0)], {}, training_transform(16), seed)[0]["hu"]
 
