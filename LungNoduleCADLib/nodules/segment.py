@@ -25,7 +25,6 @@ POINT_SIGMA_VOXELS = 3.0
 LARGE_EXTENT_FRACTION = 0.62
 SEED_REACH_MM = 4.0
 FAINTEST_PEAK = 0.2
-EXTENT_PROBABILITY = 0.3
 SHELL_MM = (2.0, 5.0)
 SOLID_HU = -400.0
 SOLID_PERCENTILE = 80
@@ -99,7 +98,7 @@ class NoduleSegmenter:
         distance = np.linalg.norm(np.indices(window_labels.shape) - reach, axis=0)
         distance[window_labels == 0] = np.inf
         part = labels == window_labels.ravel()[np.argmin(distance)]
-        around = ndimage.binary_dilation(part, iterations=2)
+        around = ndimage.binary_dilation(part)
         return np.where(around, probability * (0.5 / threshold), 0.0).astype(np.float32)
 
 
@@ -120,8 +119,7 @@ def outline(
     either grid.
     """
     surface_hu = _midway_hu(probability, hu, grid.spacing_kji_mm[0])
-    extent = 0.5 if surface_hu is None else EXTENT_PROBABILITY
-    inside = np.argwhere(probability >= extent)
+    inside = np.argwhere(probability >= 0.5)
     if not len(inside):
         return None
     ends = zip(inside.min(axis=0) - 1.5, inside.max(axis=0) + 1.5, strict=True)
@@ -137,7 +135,7 @@ def outline(
         tuple(float(v) for v in np.asarray(native.spacing_kji_mm) / parts),  # type: ignore[arg-type]
         native.direction,
     )
-    sampled = resample(probability, grid, fine) >= extent
+    sampled = resample(probability, grid, fine) >= 0.5
     if surface_hu is not None:
         sampled &= resample(hu, grid, fine, outside=surface_hu - 1) >= surface_hu
         sampled = _largest_part(ndimage.binary_fill_holes(sampled))
