@@ -32,7 +32,7 @@ from LungNoduleCADLib.progress import Progress
 ANALYSIS_STAGES = [("lungs", 12.0), ("detect", 18.0), ("segment", 10.0), ("classify", 8.0)]
 COMPARISON_STAGES = [("register", 30.0), ("match", 1.0)]
 SMALLEST_DIAMETER_MM = 3.0
-COUNTERPART_THRESHOLD = 0.1
+COUNTERPART_THRESHOLD_SHARE = 0.5
 
 
 @dataclass(frozen=True)
@@ -193,7 +193,7 @@ def _with_counterparts(study: AnalysedStudy, places_lps_mm: Sequence[Point], mod
     encoder = models.characteriser.encoder
     inside = [NoduleCandidate(p, origin=Origin.COUNTERPART) for p in places_lps_mm if study.ct.geometry.contains(p)]
     rated = rate_candidates(study.ct, inside, models.characteriser.nodule_probability, encoder.size, encoder.spacing_mm)
-    likely = [c for c in rated if (c.probability or 0.0) >= COUNTERPART_THRESHOLD]
+    likely = [c for c in rated if (c.probability or 0.0) >= COUNTERPART_THRESHOLD_SHARE * models.threshold]
     nodules = _outline(study.ct, study.lungs, likely, models.segmenter, Progress())
     added = [
         n for n in nodules if not any(o.mask and n.mask and same_nodule(o.mask, n.mask) for o in study.findings.nodules)
@@ -226,7 +226,7 @@ def _outline(
         if any(other.mask is not None and same_nodule(mask, other.mask) for other in nodules):
             continue
         measurements = measure_nodule(ct, lungs, mask)
-        if candidate.origin is Origin.DETECTOR and measurements.axes.mean_diameter_mm < SMALLEST_DIAMETER_MM:
+        if candidate.origin is not Origin.READER and measurements.axes.mean_diameter_mm < SMALLEST_DIAMETER_MM:
             continue
         nodules.append(Nodule("", candidate, mask.centroid_lps_mm(), mask, measurements))
     return nodules

@@ -19,7 +19,7 @@ from LungNoduleCADLib.domain.provenance import Method
 from LungNoduleCADLib.imaging.patch import extract_patch, patch_geometry
 
 TYPES = (NoduleType.SOLID, NoduleType.PART_SOLID, NoduleType.GROUND_GLASS)
-HISTOLOGY_NOT_AVAILABLE = "not available: histology is decided by tissue; no trained weights"
+HISTOLOGY_NOT_AVAILABLE = "histology is decided by tissue; no trained weights"
 HISTOLOGY_HEADS = ("small_cell", "nsclc_subtype")
 
 

@@ -57,8 +57,8 @@ def explain(
     Saliency with heat >= 0 in units of the head's logit (Selvaraju et al. 2017: ReLU of the gradient-weighted sum of
     feature maps), and the logit as ``score``.
     """
-    # a copy: MONAI leaves its hooks and the gradients in the network it explains
-    network = _OneHead(deepcopy(runner.network), head, output)
+    # a copy in evaluation mode: MONAI leaves hooks and gradients in what it explains, and a new module is in training
+    network = _OneHead(deepcopy(runner.network), head, output).eval()
     x = encoder_input(patch_hu[None, None].astype(np.float32)).to(runner.device).requires_grad_()
     cam = GradCAM(network, TARGET_LAYER, postprocessing=_as_it_is)
     heat = np.asarray(cam(x, class_idx=0)[0, 0].detach().cpu(), np.float32)

@@ -11,10 +11,13 @@ import stat
 import sys
 import threading
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from LungNoduleCADLib.errors import LungNoduleCADError
 from LungNoduleCADLib.progress import Listener
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
 def add_progress_option(parser: argparse.ArgumentParser) -> None:
@@ -41,6 +44,13 @@ def say_error(error: LungNoduleCADError, arguments: argparse.Namespace) -> int:
 def emit(line: dict[str, Any]) -> None:
     """One JSON line on stdout."""
     print(json.dumps(line), flush=True)
+
+
+def wide_console() -> Console:
+    """For tables on stdout; a file or pipe, which has no width of its own, gets 120 columns."""
+    from rich.console import Console
+
+    return Console(width=None if sys.stdout.isatty() else 120)
 
 
 @contextlib.contextmanager

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from LungNoduleCADLib.cli.console import add_device_option, add_progress_option, emit, listening
+from LungNoduleCADLib.cli.console import add_device_option, add_progress_option, emit, listening, wide_console
 
 if TYPE_CHECKING:
     from LungNoduleCADLib.domain.findings import StudyFindings
@@ -133,7 +133,6 @@ def _nearest(centre_lps_mm: tuple[float, float, float], reach_mm: float, nodules
 
 
 def _print_rows(rows: list[dict[str, Any]], findings: StudyFindings | None) -> None:
-    from rich.console import Console
     from rich.table import Table
 
     table = Table(
@@ -163,7 +162,7 @@ def _print_rows(rows: list[dict[str, Any]], findings: StudyFindings | None) -> N
             row["true_category"],
             row["found_category"] or "",
         )
-    console = Console()
+    console = wide_console()
     console.print(table)
     matched = {(row["scan"], row["found_id"]) for row in rows}
     extra = [

@@ -10,7 +10,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from LungNoduleCADLib.cli.console import wide_console
 from LungNoduleCADLib.domain.clinical import ClinicalContext
+from LungNoduleCADLib.domain.comparison import Change
 from LungNoduleCADLib.domain.findings import StudyFindings
 from LungNoduleCADLib.domain.nodule import Point
 from LungNoduleCADLib.errors import InputError
@@ -93,12 +95,11 @@ class Session:
 
     def print_findings(self, out: Path) -> None:
         """A table of what was found, for people."""
-        from rich.console import Console
-        from rich.table import Table
+            from rich.table import Table
 
         if self.findings is None:
             return
-        console = Console()
+        console = wide_console()
         changes = {m.current_id: m for m in self.findings.comparison.matches} if self.findings.comparison else {}
         columns = ["", "where", "mean diameter mm", "volume mm³", "type", "malignancy", "Lung-RADS"]
         table = Table(*columns, *(["change", "VDT days"] if changes else []))
@@ -115,7 +116,7 @@ class Session:
                 str(nodule.lung_rads.category) if nodule.lung_rads else "",
             ]
             if changes:
-                vdt = match.growth.vdt_days if match and match.growth else None
+                vdt = match.growth.vdt_days if match and match.growth and match.change is Change.GROWN else None
                 row += [str(match.change) if match else "", "" if vdt is None else f"{vdt:.0f}"]
             table.add_row(*row)
         console.print(table)

@@ -64,15 +64,17 @@ class NoduleSegmenter:
 
     def segment(self, ct: CtVolume, point_lps_mm: Point) -> NoduleMask | None:
         """The nodule at a point, or ``None`` where the network sees none within 4 mm of it."""
+        found = None
         for spacing_mm in self.spacings_mm:
             grid = patch_geometry(point_lps_mm, self.size, spacing_mm)
             hu = extract_patch(ct.hu, ct.geometry, grid)
             part = self._part_at_point(self.probability(hu), spacing_mm)
             if part is None:
-                return None
+                break
+            found = part, hu, grid
             if not _fills(part):
                 break
-        return outline(part, hu, grid, ct.geometry, self.method)
+        return None if found is None else outline(*found, ct.geometry, self.method)
 
     @torch.inference_mode()
     def probability(self, hu: np.ndarray) -> np.ndarray:

@@ -126,21 +126,17 @@ def review(nodule: Nodule) -> str:
 
 
 def doubling_time(growth: Growth) -> str:
-    """VDT with its interval; a shrinking nodule halves."""
+    """VDT with its interval; none where the change lies within the measurement error, for then it means nothing."""
     if growth.vdt_days is None:
         return "volume-doubling time not defined (no change, or dates unknown)"
+    interval = growth.vdt_interval_95_days
+    if interval is not None and None in interval:
+        least = f"; if it grows, it doubles in no less than {interval[0]:,.0f} days" if interval[0] else ""
+        return f"volume-doubling time not determined: the change lies within the measurement error{least}"
     if growth.vdt_days < 0:
         return f"volume halving in {-growth.vdt_days:,.0f} days"
     text = f"volume-doubling time {growth.vdt_days:,.0f} days"
-    if growth.vdt_interval_95_days is None:
-        return text
-    low, high = growth.vdt_interval_95_days
-    ends = [f"{end:,.0f}" if end is not None else None for end in (low, high)]
-    if ends[0] and ends[1]:
-        return f"{text} (95% interval {ends[0]} to {ends[1]} days)"
-    if ends[0] or ends[1]:
-        return f"{text} (95% interval {f'from {ends[0]}' if ends[0] else f'up to {ends[1]}'} days, the other end open)"
-    return f"{text} (95% interval open at both ends)"
+    return text if interval is None else f"{text} (95% interval {interval[0]:,.0f} to {interval[1]:,.0f} days)"
 
 
 def growth(match: NoduleMatch) -> str:

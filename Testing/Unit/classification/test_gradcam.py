@@ -56,6 +56,15 @@ def test_empty_lung_stays_cold_instead_of_being_stretched(runner: EncoderRunner)
     assert np.all(saliency.heat == 0.0)
 
 
+def test_the_score_is_the_one_that_the_encoder_answers(runner: EncoderRunner) -> None:
+    """In evaluation mode: batch statistics of one patch would make it another score."""
+    answered = runner.answer(patch_with_blob()[None]).heads["malignancy"][0, 0]
+
+    saliency = explain(runner, patch_with_blob(), GRID, NATIVE, "malignancy", METHOD)
+
+    assert saliency.score == pytest.approx(answered, rel=0.03)
+
+
 def test_heat_has_an_absolute_scale(runner: EncoderRunner) -> None:
     once = explain(runner, patch_with_blob(), GRID, NATIVE, "malignancy", METHOD)
     with torch.no_grad():
@@ -90,5 +99,6 @@ def test_explaining_leaves_the_network_as_it_was(runner: EncoderRunner) -> None:
     for _ in range(2):
         explain(runner, patch_with_blob(), GRID, NATIVE, "malignancy", METHOD)
 
+    assert not any(m.training for m in runner.network.modules())
     assert not any(m._forward_hooks or m._backward_hooks for m in runner.network.modules())
     assert all(p.grad is None for p in runner.network.parameters())

@@ -30,7 +30,7 @@ def test_a_ball_is_round_and_has_its_volume(ball_ct: Callable[..., CtVolume], sp
     found = radiomics.radiomic_features(ct, mask_of(ct, ct.hu >= -500))
 
     assert found is not None
-    assert found["shape_Sphericity"] == pytest.approx(1.0, abs=0.1)
+    assert found["shape_Sphericity"] == pytest.approx(1.0, abs=0.15)
     assert found["shape_MeshVolume"] == pytest.approx(4 / 3 * np.pi * RADIUS_MM**3, rel=0.05)
     assert found["firstorder_Median"] == pytest.approx(0.0, abs=20)
     assert not any(name.startswith(("original_", "diagnostics_")) for name in found)

@@ -43,16 +43,20 @@ def contains(mask: NoduleMask, lps_mm: tuple[float, float, float]) -> bool:
 
 
 @pytest.mark.parametrize("direction", [AXIAL, OBLIQUE], ids=["axial", "oblique"])
-@pytest.mark.parametrize("spacing", [(1.0, 1.0, 1.0), (2.5, 0.7, 0.7)], ids=["isotropic", "thick"])
+@pytest.mark.parametrize(
+    ("spacing", "tolerance"),
+    [((1.0, 1.0, 1.0), 0.05), ((2.5, 0.7, 0.7), 0.06)],  # interpolation rounds off the poles of a ball
+    ids=["isotropic", "thick"],
+)
 def test_a_ball_has_its_volume_and_holds_the_point(
-    ball_ct: Callable[..., CtVolume], spacing: tuple, direction: tuple
+    ball_ct: Callable[..., CtVolume], spacing: tuple, tolerance: float, direction: tuple
 ) -> None:
     ct = ball_ct(6.0, spacing, extent_mm=36.0, direction=direction)
     point = (1.0, -1.5, 2.0)
 
     mask = segmenter().segment(ct, point)
 
-    assert volume_mm3(mask) == pytest.approx(4 / 3 * np.pi * 6.0**3, rel=0.05)
+    assert volume_mm3(mask) == pytest.approx(4 / 3 * np.pi * 6.0**3, rel=tolerance)
     assert contains(mask, point)
     assert np.linalg.norm(mask.centroid_lps_mm()) < 0.5
     assert mask.voxels.shape == mask.occupancy.shape

@@ -6,7 +6,7 @@ from torch.nn import functional
 
 from LungNoduleCADLib.networks.nodule_encoder import HEADS
 from LungNoduleCADLib.training.labels import labels_of, reference_type
-from LungNoduleCADLib.training.losses import encoder_loss
+from LungNoduleCADLib.training.losses import HEAD_WEIGHTS, encoder_loss
 from LungNoduleCADLib.training.nodule_pack import NodulePack
 
 
@@ -95,4 +95,4 @@ def test_a_batch_of_non_nodules_has_the_plain_cross_entropy() -> None:
 
     assert set(losses) == {"nodule", "total"}
     wanted = functional.binary_cross_entropy_with_logits(given["nodule"], torch.zeros(4, 1))
-    assert float(losses["total"]) == pytest.approx(float(wanted))
+    assert float(losses["total"]) == pytest.approx(float(wanted) * HEAD_WEIGHTS["nodule"])
