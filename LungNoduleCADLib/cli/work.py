@@ -95,7 +95,7 @@ class Session:
 
     def print_findings(self, out: Path) -> None:
         """A table of what was found, for people."""
-            from rich.table import Table
+        from rich.table import Table
 
         if self.findings is None:
             return
