@@ -147,6 +147,11 @@ def analyse_study(
     return AnalysedStudy(assess_findings(findings), ct, lungs)
 
 
+def with_clinical(study: AnalysedStudy, clinical: ClinicalContext) -> AnalysedStudy:
+    """An earlier result in the light of (new) clinical facts."""
+    return replace(study, findings=assess_findings(replace(study.findings, clinical=clinical)))
+
+
 def compare_studies(prior: AnalysedStudy, current: AnalysedStudy, models: Models, progress: Progress) -> Comparison:
     """What became of every nodule since the prior scan.
 

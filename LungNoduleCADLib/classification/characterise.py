@@ -16,7 +16,7 @@ from LungNoduleCADLib.classification.radiomics import radiomic_features
 from LungNoduleCADLib.domain.ct import CtVolume
 from LungNoduleCADLib.domain.nodule import HistologyEstimate, MalignancyEstimate, Nodule, NoduleType, TypeEstimate
 from LungNoduleCADLib.domain.provenance import Method
-from LungNoduleCADLib.imaging.patch import extract_patch, patch_geometry
+from LungNoduleCADLib.imaging.patch import network_patch, patch_geometry
 
 TYPES = (NoduleType.SOLID, NoduleType.PART_SOLID, NoduleType.GROUND_GLASS)
 HISTOLOGY_NOT_AVAILABLE = "histology is decided by tissue; no trained weights"
@@ -54,7 +54,7 @@ class Characteriser:
         if nodule.mask is None or nodule.measurements is None:
             return replace(nodule, histology=HistologyEstimate(None, HISTOLOGY_NOT_AVAILABLE))
         grid = patch_geometry(nodule.centroid_lps_mm, self.encoder.size, self.encoder.spacing_mm)
-        patch = extract_patch(ct.hu, ct.geometry, grid)
+        patch = network_patch(ct, grid)
         answers = self.encoder.answer(mirror_images(patch))
         radiomics = radiomic_features(ct, nodule.mask)
         return replace(

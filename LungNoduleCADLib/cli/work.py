@@ -15,7 +15,7 @@ from LungNoduleCADLib.domain.clinical import ClinicalContext
 from LungNoduleCADLib.domain.comparison import Change
 from LungNoduleCADLib.domain.findings import StudyFindings
 from LungNoduleCADLib.domain.nodule import Point
-from LungNoduleCADLib.errors import InputError
+from LungNoduleCADLib.errors import InputError, UsageError
 from LungNoduleCADLib.progress import Listener, Progress
 
 if TYPE_CHECKING:
@@ -136,7 +136,9 @@ class Session:
         from LungNoduleCADLib import pipeline
 
         if isinstance(study, pipeline.AnalysedStudy):
-            return study
+            if points:
+                raise UsageError("--at needs the scan itself", got="earlier results", todo="give the DICOM folder")
+            return pipeline.with_clinical(study, clinical) if clinical else study
         return pipeline.analyse_study(
             study, models, progress, points_lps_mm=points, clinical=clinical, device=self.device
         )

@@ -10,7 +10,7 @@ import numpy as np
 from LungNoduleCADLib.domain.ct import CtVolume
 from LungNoduleCADLib.domain.masks import NoduleMask
 from LungNoduleCADLib.domain.nodule import NoduleCandidate
-from LungNoduleCADLib.imaging.patch import extract_patch, patch_geometry
+from LungNoduleCADLib.imaging.patch import network_patch, patch_geometry
 
 NoduleProbability = Callable[[Sequence[np.ndarray]], np.ndarray]
 
@@ -33,7 +33,7 @@ def rate_candidates(
     rated = []
     for start in range(0, len(candidates), chunk):
         part = candidates[start : start + chunk]
-        patches = [extract_patch(ct.hu, ct.geometry, patch_geometry(c.centre_lps_mm, size, spacing_mm)) for c in part]
+        patches = [network_patch(ct, patch_geometry(c.centre_lps_mm, size, spacing_mm)) for c in part]
         rated += [replace(c, probability=float(p)) for c, p in zip(part, probability(patches), strict=True)]
         report((start + len(part)) / len(candidates))
     return sorted(rated, key=lambda c: -(c.probability or 0.0))

@@ -16,7 +16,7 @@ from LungNoduleCADLib.domain.geometry import Geometry
 from LungNoduleCADLib.domain.masks import NoduleMask
 from LungNoduleCADLib.domain.nodule import Point
 from LungNoduleCADLib.domain.provenance import Method
-from LungNoduleCADLib.imaging.patch import extract_patch, patch_geometry
+from LungNoduleCADLib.imaging.patch import network_patch, patch_geometry
 from LungNoduleCADLib.imaging.sitk_bridge import resample
 from LungNoduleCADLib.networks.build import autocast
 
@@ -67,7 +67,7 @@ class NoduleSegmenter:
         found = None
         for spacing_mm in self.spacings_mm:
             grid = patch_geometry(point_lps_mm, self.size, spacing_mm)
-            hu = extract_patch(ct.hu, ct.geometry, grid)
+            hu = network_patch(ct, grid)
             part = self._part_at_point(self.probability(hu), spacing_mm)
             if part is None:
                 break

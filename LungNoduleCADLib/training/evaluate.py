@@ -18,7 +18,7 @@ from LungNoduleCADLib.evaluation import calibration, discrimination
 from LungNoduleCADLib.evaluation.bootstrap import bootstrap
 from LungNoduleCADLib.evaluation.froc import ScanDetections, froc
 from LungNoduleCADLib.evaluation.overlap import dice
-from LungNoduleCADLib.imaging.patch import extract_patch, patch_geometry
+from LungNoduleCADLib.imaging.patch import network_patch, patch_geometry
 from LungNoduleCADLib.nodules.candidates import find_candidates
 from LungNoduleCADLib.nodules.detect import rate_candidates
 from LungNoduleCADLib.nodules.segment import NoduleSegmenter
@@ -120,7 +120,7 @@ def _attributes(cases: list[NoduleCase], scans: list[MarkedScan], device: str, r
     calibrated = bundle.inference["calibration"]
     nodules = [case.nodule for case in cases]
     grid = patch_geometry(POINT, runner.size, runner.spacing_mm)
-    rows = [runner.answer(mirror_images(extract_patch(case.ct.hu, case.ct.geometry, grid))) for case in cases]
+    rows = [runner.answer(mirror_images(network_patch(case.ct, grid))) for case in cases]
 
     def head(name: str) -> np.ndarray:
         return np.stack([row.heads[name].mean(axis=0) for row in rows])

@@ -13,10 +13,10 @@ import numpy as np
 from LungNoduleCADLib.domain.geometry import Geometry
 from LungNoduleCADLib.domain.nodule import NoduleType
 from LungNoduleCADLib.errors import InputError
+from LungNoduleCADLib.imaging.patch import quantise
 
 RATINGS = ("malignancy", "texture", "subtlety", "sphericity", "margin", "lobulation", "spiculation", "calcification")
 TYPES = {"solid": NoduleType.SOLID, "partsolid": NoduleType.PART_SOLID, "nonsolid": NoduleType.GROUND_GLASS}
-HU_STEP = 8
 
 
 @dataclass(frozen=True)
@@ -106,15 +106,6 @@ class NodulePack:
         """Digest of which patient is in which fold."""
         patients = sorted({(nodule.patient_id, nodule.fold) for nodule in self.nodules})
         return hashlib.sha256("\n".join(f"{p},{f}" for p, f in patients).encode()).hexdigest()
-
-
-def quantise(hu: np.ndarray) -> np.ndarray:
-    """HU rounded down to multiples of 8.
-
-    Part of the LIDC copies that the models were trained on was stored in about 8 HU steps; giving every image the same
-    steps keeps a network from telling the copies apart. Applied in training, evaluation and use alike.
-    """
-    return (np.floor_divide(hu, HU_STEP) * HU_STEP).astype(np.int16)
 
 
 def _nodule(row: dict[str, str]) -> PackNodule:

@@ -14,8 +14,9 @@ from LungNoduleCADLib.dicom.load import load_ct
 from LungNoduleCADLib.domain.ct import CtVolume
 from LungNoduleCADLib.domain.masks import LungMask
 from LungNoduleCADLib.errors import InputError
+from LungNoduleCADLib.imaging.patch import quantise
 from LungNoduleCADLib.lungs.segment import segment_lungs
-from LungNoduleCADLib.training.nodule_pack import NodulePack, quantise
+from LungNoduleCADLib.training.nodule_pack import NodulePack
 
 
 @dataclass(frozen=True)

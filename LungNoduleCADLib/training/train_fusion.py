@@ -21,7 +21,7 @@ from LungNoduleCADLib.classification.radiomics import radiomic_features
 from LungNoduleCADLib.domain.nodule import Measurements
 from LungNoduleCADLib.evaluation.calibration import apply_platt, brier, fit_platt
 from LungNoduleCADLib.evaluation.discrimination import auc
-from LungNoduleCADLib.imaging.patch import extract_patch, patch_geometry
+from LungNoduleCADLib.imaging.patch import network_patch, patch_geometry
 from LungNoduleCADLib.nodules.measure import measure_nodule
 from LungNoduleCADLib.nodules.segment import NoduleSegmenter
 from LungNoduleCADLib.training.cases import POINT, NoduleCase
@@ -45,7 +45,7 @@ def observe(cases: Iterator[NoduleCase], encoder: EncoderRunner, segmenter: Nodu
         if mask is None:
             continue
         grid = patch_geometry(mask.centroid_lps_mm(), encoder.size, encoder.spacing_mm)
-        answers = encoder.answer(mirror_images(extract_patch(case.ct.hu, case.ct.geometry, grid)))
+        answers = encoder.answer(mirror_images(network_patch(case.ct, grid)))
         measured = measure_nodule(case.ct, case.lungs, mask)
         yield Observation(case.nodule, answers, measured, radiomic_features(case.ct, mask))
 

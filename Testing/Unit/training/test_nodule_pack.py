@@ -8,7 +8,8 @@ import pytest
 
 from LungNoduleCADLib.domain.nodule import NoduleType
 from LungNoduleCADLib.errors import InputError
-from LungNoduleCADLib.training.nodule_pack import NodulePack, quantise
+from LungNoduleCADLib.imaging.patch import quantise
+from LungNoduleCADLib.training.nodule_pack import NodulePack
 
 
 def test_rows_become_nodules_with_their_ratings(pack: NodulePack) -> None:
