@@ -16,7 +16,7 @@ from LungNoduleCADLib.domain.geometry import Geometry
 from LungNoduleCADLib.domain.masks import NoduleMask
 from LungNoduleCADLib.domain.nodule import Point
 from LungNoduleCADLib.domain.provenance import Method
-from LungNoduleCADLib.imaging.patch import network_patch, patch_geometry
+from LungNoduleCADLib.imaging.patch import extract_patch, network_patch, patch_geometry
 from LungNoduleCADLib.imaging.sitk_bridge import resample
 from LungNoduleCADLib.networks.build import autocast
 
@@ -74,7 +74,7 @@ class NoduleSegmenter:
             found = part, hu, grid
             if not _fills(part):
                 break
-        return None if found is None else outline(*found, ct.geometry, self.method)
+        return None if found is None else outline(*found, ct, self.method)
 
     @torch.inference_mode()
     def probability(self, hu: np.ndarray) -> np.ndarray:
@@ -111,15 +111,14 @@ def _fills(probability: np.ndarray) -> bool:
     return bool(extent > LARGE_EXTENT_FRACTION * probability.shape[0])
 
 
-def outline(
-    probability: np.ndarray, hu: np.ndarray, grid: Geometry, native: Geometry, method: Method
-) -> NoduleMask | None:
+def outline(probability: np.ndarray, hu: np.ndarray, grid: Geometry, ct: CtVolume, method: Method) -> NoduleMask | None:
     """The nodule's voxels on the native grid, and the share that it takes of each.
 
     The network says where the nodule is and where it ends at vessels and walls; towards the lung its surface is where
     the density is midway between nodule and lung, the place that blur does not move. Both are sampled finer than
     either grid.
     """
+    native = ct.geometry
     surface_hu = _midway_hu(probability, hu, grid.spacing_kji_mm[0])
     inside = np.argwhere(probability >= 0.5)
     if not len(inside):
@@ -139,7 +138,7 @@ def outline(
     )
     sampled = resample(probability, grid, fine) >= 0.5
     if surface_hu is not None:
-        sampled &= resample(hu, grid, fine, outside=surface_hu - 1) >= surface_hu
+        sampled &= extract_patch(ct.hu, native, fine) >= surface_hu
         sampled = _largest_part(ndimage.binary_fill_holes(sampled))
     blocks = sampled.reshape(shape[0], parts[0], shape[1], parts[1], shape[2], parts[2])
     occupancy = blocks.mean(axis=(1, 3, 5), dtype=np.float32)
