@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 from LungNoduleCADLib.cli.console import add_device_option, add_progress_option, emit, listening, wide_console
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from LungNoduleCADLib.domain.findings import StudyFindings
     from LungNoduleCADLib.domain.nodule import Nodule
     from LungNoduleCADLib.phantom.thorax import Phantom
@@ -132,46 +134,25 @@ def _nearest(centre_lps_mm: tuple[float, float, float], reach_mm: float, nodules
     return min(near, key=lambda n: dist(n.centroid_lps_mm, centre_lps_mm), default=None)
 
 
-def _print_rows(rows: list[dict[str, Any]], findings: StudyFindings | None) -> None:
+def rows_table(rows: list[dict[str, Any]]) -> Table:
+    """Found against true, a line a nodule and scan."""
     from rich.table import Table
 
-    table = Table(
-        "scan",
-        "nodule",
-        "type",
-        "true mm³",
-        "found mm³",
-        "error",
-        "true VDT",
-        "found VDT",
-        "category true",
-        "found",
-        title="Found against true",
-    )
+    columns = ("scan", "nodule", "type", "true mm³", "found mm³", "error", "true VDT", "found VDT", "category", "found")
+    table = Table(*columns, title="Found against true")
     for row in rows:
         true, found = row["true_volume_mm3"], row["found_volume_mm3"]
         days = ["" if row[key] is None else f"{row[key]:.0f} d" for key in ("true_vdt_days", "found_vdt_days")]
-        table.add_row(
-            row["scan"],
-            row["true_id"],
-            row["type"],
-            f"{true:.0f}",
-            "missed" if found is None else f"{found:.0f}",
-            "" if found is None else f"{(found / true - 1):+.0%}",
-            *days,
-            row["true_category"],
-            row["found_category"] or "",
-        )
+        size = ("missed", "") if found is None else (f"{found:.0f}", f"{found / true - 1:+.0%}")
+        names = (row["scan"], row["true_id"], row["type"])
+        table.add_row(*names, f"{true:.0f}", *size, *days, row["true_category"], row["found_category"] or "")
+    return table
+
+
+def _print_rows(rows: list[dict[str, Any]], findings: StudyFindings) -> None:
     console = wide_console()
-    console.print(table)
+    console.print(rows_table(rows))
     matched = {(row["scan"], row["found_id"]) for row in rows}
-    extra = [
-        n
-        for scan, nodules in (
-            ("baseline", findings.prior.nodules if findings and findings.prior else ()),
-            ("follow-up", findings.nodules if findings else ()),
-        )
-        for n in nodules
-        if (scan, n.id) not in matched
-    ]
-    console.print(f"False positives in the two scans together: {len(extra)}")
+    listed = [("baseline", n.id) for n in (findings.prior.nodules if findings.prior else ())]
+    listed += [("follow-up", n.id) for n in findings.nodules]
+    console.print(f"False positives in the two scans together: {len(set(listed) - matched)}")

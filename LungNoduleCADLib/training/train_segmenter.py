@@ -12,6 +12,7 @@ from monai.losses import DiceLoss
 from torch import Tensor, nn
 from torch.nn import functional
 
+from LungNoduleCADLib.domain.nodule import NoduleType
 from LungNoduleCADLib.networks.build import autocast, build_network
 from LungNoduleCADLib.nodules.segment import segmenter_input
 from LungNoduleCADLib.training.augment import training_transform
@@ -22,7 +23,9 @@ from LungNoduleCADLib.training.prepare import KINDS
 from LungNoduleCADLib.training.samples import SampleStore
 from LungNoduleCADLib.training.train_encoder import middle
 
-LARGE_MM = 8.0
+LARGE_MM, LARGE_WEIGHT = 8.0, 1.5
+SUBSOLID_WEIGHT = 3.0
+PHANTOM_WEIGHT = 2.0
 
 
 def train_segmenter(
@@ -82,7 +85,7 @@ def score_segmenter(network: nn.Module, store: SampleStore, size: int, device: s
 def _rows_and_chances(
     stores: list[SampleStore], nodules: dict[str, PackNodule], largest_fine_mm: float
 ) -> tuple[list[tuple[int, int]], np.ndarray]:
-    """Every nodule cube that holds its nodule whole; larger nodules and those of more readers are drawn more often."""
+    """Every nodule cube that holds its nodule whole; the larger, the subsolid and those of more readers more often."""
     rows, chances = [], []
     for number, store in enumerate(stores):
         for row, sample in enumerate(store.samples):
@@ -90,7 +93,8 @@ def _rows_and_chances(
             if not sample.nodule_id or (nodule and KINDS[number] == "fine" and nodule.eq_diameter_mm > largest_fine_mm):
                 continue
             rows.append((number, row))
-            readers = min(nodule.n_readers, 3) if nodule else 3
-            large = nodule is not None and nodule.eq_diameter_mm > LARGE_MM
-            chances.append((0.25 + 0.25 * readers) * (1.5 if large else 1.0))
+            chance = 0.25 + 0.25 * min(nodule.n_readers, 3) if nodule else PHANTOM_WEIGHT
+            chance *= LARGE_WEIGHT if nodule and nodule.eq_diameter_mm > LARGE_MM else 1.0
+            kind = nodule.type if nodule else NoduleType(sample.synthetic_type)
+            chances.append(chance * (1.0 if kind is NoduleType.SOLID else SUBSOLID_WEIGHT))
     return rows, np.asarray(chances) / np.sum(chances)
