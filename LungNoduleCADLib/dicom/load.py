@@ -213,4 +213,4 @@ def _read_image(path: Path) -> sitk.Image:
 
 def _first_line(error: Exception) -> str:
     lines = str(error).strip().splitlines()
-    return lines[0].rstrip(".")[:160] if lines else type(error).__name__
+    return lines[0].split(" - ")[0].rstrip(".")[:160] if lines else type(error).__name__

@@ -26,7 +26,7 @@ from LungNoduleCADLib.training.cases import POINT, NoduleCase, nodule_cases
 from LungNoduleCADLib.training.labels import reference_type
 from LungNoduleCADLib.training.lung_background import Donor
 from LungNoduleCADLib.training.nodule_pack import NodulePack, PackNodule
-from LungNoduleCADLib.training.scans import MarkedScan, load_marked_scan, patient_fold, scan_folders
+from LungNoduleCADLib.training.scans import MarkedScan, marked_scans
 from LungNoduleCADLib.training.train_fusion import observe
 
 CLEAR_READERS = 3
@@ -51,7 +51,8 @@ def evaluate_bundle(
         raise UsageError("That model cannot be evaluated", expected=" or ".join(evaluators), got=name)
     bundle = find_bundle(name)
     pack = NodulePack(data)
-    scans = _unseen_scans(pack, scans_folder, fold, report)
+    scans = list(marked_scans(pack, scans_folder, (fold, None)))
+    report(f"scans: {', '.join(scan.name for scan in scans) or 'none'}")
     nodules = pack.of_folds((fold,), lambda n: n.n_readers >= CLEAR_READERS)
     cases = nodule_cases(pack, nodules, [Donor(s.ct, s.lungs, s.keep_away_lps_mm) for s in scans], bundle.train["seed"])
     figures = evaluators[name](list(cases), scans, device, report)
@@ -71,17 +72,6 @@ def evaluate_bundle(
         "interval": "95 %, 1000 bootstrap draws of patients",
         "figures": figures,
     }
-
-
-def _unseen_scans(pack: NodulePack, folder: Path | None, fold: int, report: Report) -> list[MarkedScan]:
-    """Scans of patients in the evaluated fold, or in no fold of the pack at all."""
-    scans = []
-    for name, (path, marks) in (scan_folders(folder) if folder else {}).items():
-        scan = load_marked_scan(name, path, marks)
-        if patient_fold(pack, scan) in (fold, None):
-            report(f"scan {name}")
-            scans.append(scan)
-    return scans
 
 
 def _segmentation(cases: list[NoduleCase], _: list[MarkedScan], device: str, report: Report) -> Figures:

@@ -20,7 +20,7 @@ from LungNoduleCADLib.training.samples import (
     scan_background_cubes,
     scan_nodule_cubes,
 )
-from LungNoduleCADLib.training.scans import MarkedScan, load_marked_scan, patient_fold, scan_folders
+from LungNoduleCADLib.training.scans import MarkedScan, marked_scans
 
 KINDS = ("fine", "coarse", "phantom")
 FINE_MM = 0.8
@@ -59,14 +59,9 @@ def scans_by_split(
     pack: NodulePack, scans_folder: Path | None, splits: dict[str, tuple[int, ...]], report: Callable[[str], None]
 ) -> dict[str, list[MarkedScan]]:
     """The marked scans of each split; scans of other patients are left alone."""
-    found: dict[str, list[MarkedScan]] = {split: [] for split in splits}
-    for name, (path, marks) in (scan_folders(scans_folder) if scans_folder else {}).items():
-        scan = load_marked_scan(name, path, marks)
-        fold = patient_fold(pack, scan)
-        for split, folds in splits.items():
-            if fold in folds:
-                found[split].append(scan)
-                report(f"scan {name}: fold {fold}, {split}")
+    found = {split: list(marked_scans(pack, scans_folder, folds)) for split, folds in splits.items()}
+    for split, scans in found.items():
+        report(f"{split}: {', '.join(scan.name for scan in scans) or 'no whole scan'}")
     return found
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import csv
 import hashlib
 from collections import defaultdict
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
+from LungNoduleCADLib.dicom.discover import choose_series, find_series
 from LungNoduleCADLib.dicom.load import load_ct
 from LungNoduleCADLib.domain.ct import CtVolume
 from LungNoduleCADLib.domain.masks import LungMask
@@ -72,7 +74,10 @@ def load_marked_scan(name: str, folder: Path, marks: tuple[Mark, ...]) -> Marked
     return MarkedScan(name, replace(ct, hu=quantise(ct.hu)), lungs, marks)
 
 
-def patient_fold(pack: NodulePack, scan: MarkedScan) -> int | None:
-    """The pack's fold of the scan's patient; ``None`` for a patient whom the pack does not know."""
-    folds = {hashlib.sha256(n.patient_id.encode()).hexdigest()[:16]: n.fold for n in pack.nodules}
-    return folds.get(scan.ct.series.patient_key)
+def marked_scans(pack: NodulePack, folder: Path | None, folds: Collection[int | None]) -> Iterator[MarkedScan]:
+    """The scans of patients in the given folds of the pack (``None``: patients whom the pack does not know)."""
+    fold_of = {hashlib.sha256(n.patient_id.encode()).hexdigest()[:16]: n.fold for n in pack.nodules}
+    for name, (path, marks) in (scan_folders(folder) if folder else {}).items():
+        series, _ = choose_series(find_series(path))
+        if fold_of.get(series.description.patient_key) in folds:
+            yield load_marked_scan(name, path, marks)
