@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
@@ -27,6 +28,7 @@ SEED_REACH_MM = 4.0
 FAINTEST_PEAK = 0.2
 SHELL_MM = (2.0, 5.0)
 SOLID_HU = -400.0
+SUBSOLID_EXTENT = 0.35
 SOLID_PERCENTILE = 70
 LUNG_PERCENTILE = 25
 LEAST_CONTRAST_HU = 120.0
@@ -100,7 +102,7 @@ class NoduleSegmenter:
         distance = np.linalg.norm(np.indices(window_labels.shape) - reach, axis=0)
         distance[window_labels == 0] = np.inf
         part = labels == window_labels.ravel()[np.argmin(distance)]
-        around = ndimage.binary_dilation(part)
+        around = ndimage.binary_dilation(part, iterations=2)
         return np.where(around, probability * (0.5 / threshold), 0.0).astype(np.float32)
 
 
@@ -119,8 +121,9 @@ def outline(probability: np.ndarray, hu: np.ndarray, grid: Geometry, ct: CtVolum
     either grid.
     """
     native = ct.geometry
-    surface_hu = _midway_hu(probability, hu, grid.spacing_kji_mm[0])
-    inside = np.argwhere(probability >= 0.5)
+    surface = _surface(probability, hu, grid.spacing_kji_mm[0])
+    extent = SUBSOLID_EXTENT if surface and not surface.solid else 0.5
+    inside = np.argwhere(probability >= extent)
     if not len(inside):
         return None
     ends = zip(inside.min(axis=0) - 1.5, inside.max(axis=0) + 1.5, strict=True)
@@ -136,9 +139,9 @@ def outline(probability: np.ndarray, hu: np.ndarray, grid: Geometry, ct: CtVolum
         tuple(float(v) for v in np.asarray(native.spacing_kji_mm) / parts),  # type: ignore[arg-type]
         native.direction,
     )
-    sampled = resample(probability, grid, fine) >= 0.5
-    if surface_hu is not None:
-        sampled &= extract_patch(ct.hu, native, fine) >= surface_hu
+    sampled = resample(probability, grid, fine) >= extent
+    if surface is not None:
+        sampled &= extract_patch(ct.hu, native, fine) >= surface.hu
         sampled = _largest_part(ndimage.binary_fill_holes(sampled))
     blocks = sampled.reshape(shape[0], parts[0], shape[1], parts[1], shape[2], parts[2])
     occupancy = blocks.mean(axis=(1, 3, 5), dtype=np.float32)
@@ -148,7 +151,15 @@ def outline(probability: np.ndarray, hu: np.ndarray, grid: Geometry, ct: CtVolum
     return NoduleMask(voxels, tuple(int(v) for v in start), native, method, occupancy)  # type: ignore[arg-type]
 
 
-def _midway_hu(probability: np.ndarray, hu: np.ndarray, spacing_mm: float) -> float | None:
+@dataclass(frozen=True)
+class _Surface:
+    """The density at which a nodule ends, and whether most of it is soft tissue."""
+
+    hu: float
+    solid: bool
+
+
+def _surface(probability: np.ndarray, hu: np.ndarray, spacing_mm: float) -> _Surface | None:
     """Density midway between a nodule and the lung around it; ``None`` where the two cannot be told apart.
 
     The nodule's own level is a high percentile where most of it is soft tissue (the rest is blur at its rim), and the
@@ -160,9 +171,9 @@ def _midway_hu(probability: np.ndarray, hu: np.ndarray, spacing_mm: float) -> fl
     distance_mm = ndimage.distance_transform_edt(~inside, spacing_mm)
     around = hu[(distance_mm > SHELL_MM[0]) & (distance_mm < SHELL_MM[1])]
     own = hu[inside]
-    solid = np.mean(own > SOLID_HU) > 0.5
+    solid = bool(np.mean(own > SOLID_HU) > 0.5)
     level, lung = np.percentile(own, SOLID_PERCENTILE if solid else 50), np.percentile(around, LUNG_PERCENTILE)
-    return float((level + lung) / 2) if level - lung >= LEAST_CONTRAST_HU else None
+    return _Surface(float((level + lung) / 2), solid) if level - lung >= LEAST_CONTRAST_HU else None
 
 
 def _largest_part(mask: np.ndarray) -> np.ndarray:
