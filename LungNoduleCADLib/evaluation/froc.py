@@ -44,7 +44,8 @@ class Froc:
 
 def froc(scans: Sequence[ScanDetections]) -> Froc:
     """The curve over scans: a target is hit by a point within half its diameter; its score is that of its best hit."""
-    hits, false_scores = [], []
+    hits: list[float] = []
+    false_scores: list[float] = []
     for scan in scans:
         used = np.zeros(len(scan.points), bool)
         for target in scan.targets:

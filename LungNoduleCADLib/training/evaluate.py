@@ -185,7 +185,7 @@ def _detection(scans: list[MarkedScan], nodule_logits: np.ndarray, model: Charac
         per_scan[scan.name] = {
             "targets": int(clear.sum()),
             "candidates": len(points),
-            "sensitivity_at_operating_point": float(curve.sensitivity[last]),
+            "sensitivity_at_operating_point": float(curve.sensitivity[last]) if clear.any() else None,
             "false_positives_at_operating_point": float(curve.false_positives_per_scan[last]),
         }
         report(f"{scan.name}: {per_scan[scan.name]}")
