@@ -24,7 +24,7 @@ def main(out: Path) -> int:
     PICTURES.mkdir(exist_ok=True)
     report = pypdfium2.PdfDocument(out / "report.pdf")
     for name, page in PAGES.items():
-        report[page].render(scale=1.4).to_pil().quantize(128).save(PICTURES / name, optimize=True)
+        report[page].render(scale=1.4).to_pil().save(PICTURES / name, optimize=True)
     console = Console(record=True, width=110, file=io.StringIO())
     console.print(rows_table(json.loads((out / "demo.json").read_text(encoding="utf-8"))))
     (PICTURES / "demo.svg").write_text(console.export_svg(title="run.py demo"), encoding="utf-8")

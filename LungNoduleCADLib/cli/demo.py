@@ -142,7 +142,8 @@ def rows_table(rows: list[dict[str, Any]]) -> Table:
     table = Table(*columns, title="Found against true")
     for row in rows:
         true, found = row["true_volume_mm3"], row["found_volume_mm3"]
-        days = ["" if row[key] is None else f"{row[key]:.0f} d" for key in ("true_vdt_days", "found_vdt_days")]
+        grows = row["true_vdt_days"] is not None
+        days = [f"{row[key]:.0f} d" if grows and row[key] else "" for key in ("true_vdt_days", "found_vdt_days")]
         size = ("missed", "") if found is None else (f"{found:.0f}", f"{found / true - 1:+.0%}")
         names = (row["scan"], row["true_id"], row["type"])
         table.add_row(*names, f"{true:.0f}", *size, *days, row["true_category"], row["found_category"] or "")

@@ -101,7 +101,8 @@ class TypeEstimate:
 class MalignancyEstimate:
     """Radiologist-likeness of malignancy (LIDC readers' opinion, not pathology).
 
-    ``probability``: that readers' median rating exceeds 3; ``interval_95``: from test-time augmentation;
+    ``probability``: that readers' median rating exceeds 3; ``interval_95``: its spread over mirrored views (stability,
+    not the whole uncertainty);
     ``rating_1_to_5``: expected mean rating; ``not_available`` says why ``probability`` is None; ``missing_inputs``:
     inputs the meta-classifier would have used.
     """

@@ -35,7 +35,7 @@ def test_a_card_holds_what_a_reader_asks_for(make_findings, tmp_path):
     for words in (
         "long axis 7.4 × short axis 5.0 mm",
         "125 mm³",
-        "62% (95% interval 45% to 77%)",
+        "62% (mirrored views: 45% to 77%)",
         "not available: histology is decided by tissue; no trained weights",
         "Rule solid-growing-4A",
         "volume-doubling time 320 days (95% interval 214 to 657 days)",
