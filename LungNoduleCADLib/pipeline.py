@@ -25,6 +25,7 @@ from LungNoduleCADLib.lungs.quality import lung_quality
 from LungNoduleCADLib.lungs.segment import segment_lungs
 from LungNoduleCADLib.nodules.candidates import find_candidates
 from LungNoduleCADLib.nodules.detect import rate_candidates, same_nodule
+from LungNoduleCADLib.nodules.masses import mass_flags
 from LungNoduleCADLib.nodules.measure import measure_nodule
 from LungNoduleCADLib.nodules.segment import NoduleSegmenter
 from LungNoduleCADLib.progress import Progress
@@ -141,7 +142,7 @@ def analyse_study(
         nodules=_numbered(nodules),
         provenance=provenance,
         clinical=clinical,
-        flags=(*ct.flags, *lung_quality(lungs, ct)),
+        flags=(*ct.flags, *lung_quality(lungs, ct), *mass_flags(ct, lungs)),
         operating_threshold=models.threshold,
     )
     return AnalysedStudy(assess_findings(findings), ct, lungs)
