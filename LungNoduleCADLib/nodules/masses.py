@@ -1,4 +1,4 @@
-"""Masses: dense lung lesions larger than 30 mm, which the nodule models do not see whole. They are told, not measured."""
+"""Masses: dense lung lesions larger than 30 mm, which the nodule models do not see whole: told, not measured."""
 
 from __future__ import annotations
 
