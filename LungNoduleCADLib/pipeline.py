@@ -24,7 +24,7 @@ from LungNoduleCADLib.guidelines.exam import assess_findings
 from LungNoduleCADLib.lungs.quality import lung_quality
 from LungNoduleCADLib.lungs.segment import segment_lungs
 from LungNoduleCADLib.nodules.candidates import find_candidates
-from LungNoduleCADLib.nodules.detect import rate_candidates, same_nodule
+from LungNoduleCADLib.nodules.detect import covers, rate_candidates, same_nodule
 from LungNoduleCADLib.nodules.masses import mass_flags
 from LungNoduleCADLib.nodules.measure import measure_nodule
 from LungNoduleCADLib.nodules.segment import NoduleSegmenter
@@ -120,7 +120,7 @@ def analyse_study(
             encoder.size,
             encoder.spacing_mm,
         )
-        chosen = clicked + [c for c in rated if (c.probability or 0.0) >= models.threshold]
+        chosen = [c for c in rated if (c.probability or 0.0) >= models.threshold] + clicked
     with progress.stage("segment", "outlining and measuring"):
         nodules = _outline(ct, lungs, chosen, models.segmenter, progress)
     with progress.stage("classify", "characterising"):
@@ -223,18 +223,24 @@ def _outline(
     """A nodule for each candidate that can be outlined, once; a reader's point stays even where it cannot."""
     nodules: list[Nodule] = []
     for number, candidate in enumerate(candidates):
-        mask = segmenter.segment(ct, candidate.centre_lps_mm)
         progress.report((number + 1) / len(candidates))
+        clicked = candidate.origin is Origin.READER
+        here = next((n for n, o in enumerate(nodules) if o.mask and covers(o.mask, candidate.centre_lps_mm)), None)
+        if here is not None:
+            if clicked:
+                nodules[here] = replace(nodules[here], candidate=replace(nodules[here].candidate, origin=Origin.READER))
+            continue
+        mask = segmenter.segment(ct, candidate.centre_lps_mm)
         if mask is None:
-            if candidate.origin is Origin.READER:
+            if clicked:
                 nodules.append(Nodule("", candidate, candidate.centre_lps_mm, flags=(_NO_OUTLINE,)))
             continue
-        if any(other.mask is not None and same_nodule(mask, other.mask) for other in nodules):
-            continue
+        overlaps = any(other.mask is not None and same_nodule(mask, other.mask) for other in nodules)
         measurements = measure_nodule(ct, lungs, mask)
-        if candidate.origin is not Origin.READER and measurements.axes.mean_diameter_mm < SMALLEST_DIAMETER_MM:
+        if not clicked and (overlaps or measurements.axes.mean_diameter_mm < SMALLEST_DIAMETER_MM):
             continue
-        nodules.append(Nodule("", candidate, mask.centroid_lps_mm(), mask, measurements))
+        flags = (_OVERLAPS,) if overlaps else ()
+        nodules.append(Nodule("", candidate, mask.centroid_lps_mm(), mask, measurements, flags=flags))
     return nodules
 
 
@@ -242,6 +248,9 @@ _NO_OUTLINE = QualityFlag(
     "no_outline",
     Severity.WARNING,
     "The segmentation model saw no nodule within 4 mm of the reader's point; nothing was measured.",
+)
+_OVERLAPS = QualityFlag(
+    "overlaps", Severity.WARNING, "The outline at the reader's point takes in part of another nodule of the list."
 )
 
 

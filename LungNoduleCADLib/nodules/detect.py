@@ -9,7 +9,7 @@ import numpy as np
 
 from LungNoduleCADLib.domain.ct import CtVolume
 from LungNoduleCADLib.domain.masks import NoduleMask
-from LungNoduleCADLib.domain.nodule import NoduleCandidate
+from LungNoduleCADLib.domain.nodule import NoduleCandidate, Point
 from LungNoduleCADLib.imaging.patch import network_patch, patch_geometry
 
 NoduleProbability = Callable[[Sequence[np.ndarray]], np.ndarray]
@@ -37,6 +37,13 @@ def rate_candidates(
         rated += [replace(c, probability=float(p)) for c, p in zip(part, probability(patches), strict=True)]
         report((start + len(part)) / len(candidates))
     return sorted(rated, key=lambda c: -(c.probability or 0.0))
+
+
+def covers(mask: NoduleMask, point_lps_mm: Point) -> bool:
+    """Whether a point lies in an outline, or no more than 1 mm and half a voxel from it."""
+    voxels_lps_mm = mask.geometry.to_lps_mm(np.argwhere(mask.voxels) + mask.start_kji)
+    reach_mm = 1.0 + max(mask.geometry.spacing_kji_mm) / 2
+    return bool(np.linalg.norm(voxels_lps_mm - point_lps_mm, axis=1).min() <= reach_mm)
 
 
 def same_nodule(one: NoduleMask, other: NoduleMask) -> bool:
