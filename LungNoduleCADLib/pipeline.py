@@ -34,6 +34,7 @@ ANALYSIS_STAGES = [("lungs", 12.0), ("detect", 18.0), ("segment", 10.0), ("class
 COMPARISON_STAGES = [("register", 30.0), ("match", 1.0)]
 SMALLEST_DIAMETER_MM = 3.0
 COUNTERPART_THRESHOLD_SHARE = 0.5
+UNLIKELY_PROBABILITY = 0.2
 
 
 @dataclass(frozen=True)
@@ -239,7 +240,7 @@ def _outline(
         measurements = measure_nodule(ct, lungs, mask)
         if not clicked and (overlaps or measurements.axes.mean_diameter_mm < SMALLEST_DIAMETER_MM):
             continue
-        flags = (_OVERLAPS,) if overlaps else ()
+        flags = (*((_OVERLAPS,) if overlaps else ()), *((_UNLIKELY,) if _unlikely(candidate) else ()))
         nodules.append(Nodule("", candidate, mask.centroid_lps_mm(), mask, measurements, flags=flags))
     return nodules
 
@@ -249,9 +250,16 @@ _NO_OUTLINE = QualityFlag(
     Severity.WARNING,
     "The segmentation model saw no nodule within 4 mm of the reader's point; nothing was measured.",
 )
+_UNLIKELY = QualityFlag(
+    "unlikely_nodule", Severity.WARNING, "The detection model does not take the reader's point for a nodule."
+)
 _OVERLAPS = QualityFlag(
     "overlaps", Severity.WARNING, "The outline at the reader's point takes in part of another nodule of the list."
 )
+
+
+def _unlikely(candidate: NoduleCandidate) -> bool:
+    return candidate.probability is not None and candidate.probability < UNLIKELY_PROBABILITY
 
 
 def _numbered(nodules: Sequence[Nodule]) -> tuple[Nodule, ...]:

@@ -42,7 +42,7 @@ def found(*point: float) -> NoduleCandidate:
 
 
 def clicked(*point: float) -> NoduleCandidate:
-    return NoduleCandidate(point, probability=0.1, origin=Origin.READER)  # type: ignore[arg-type]
+    return NoduleCandidate(point, probability=0.5, origin=Origin.READER)  # type: ignore[arg-type]
 
 
 def test_two_candidates_in_one_nodule_are_one_nodule() -> None:
@@ -71,3 +71,8 @@ def test_a_point_where_nothing_is_seen_stays_without_measurements() -> None:
 @pytest.mark.parametrize(("candidate", "kept"), [(found(20, 20, 20), 0), (clicked(20, 20, 20), 1)])
 def test_what_is_smaller_than_3_mm_is_listed_only_where_a_reader_pointed(candidate: NoduleCandidate, kept: int) -> None:
     assert len(outlined(1, candidate)) == kept
+
+
+def test_a_point_that_the_detector_does_not_take_for_a_nodule_says_so() -> None:
+    (nodule,) = outlined(9, NoduleCandidate((20, 20, 20), probability=0.01, origin=Origin.READER))
+    assert [flag.code for flag in nodule.flags] == ["unlikely_nodule"]
