@@ -14,7 +14,9 @@ from LungNoduleCADLib.domain.nodule import Nodule
 from LungNoduleCADLib.domain.provenance import Method
 from LungNoduleCADLib.errors import InputError
 from LungNoduleCADLib.report.findings_json import read_findings
+from LungNoduleCADLib.report.nodule_json import saliency_name
 from LungNoduleCADLib.report.segmentation import FILE_NAME as SEGMENTATION_NAME
+from LungNoduleCADLib.report.segmentation import read_saliency
 
 CT_NAME = "ct.nrrd"
 MARGIN_MM = 30.0
@@ -80,11 +82,15 @@ def read_study(folder: Path) -> tuple[StudyFindings, CtVolume, LungMask]:
         for key in header
         if key.startswith("Segment") and key.endswith("_Name")
     }
-    nodules = tuple(_with_mask(n, layers[box][..., 1], labels.get(n.id), ct) for n in findings.nodules)
+    nodules = tuple(_with_images(n, layers[box][..., 1], labels.get(n.id), ct, folder) for n in findings.nodules)
     return replace(findings, nodules=nodules, geometry=geometry), ct, lungs
 
 
-def _with_mask(nodule: Nodule, layer: np.ndarray, label: int | None, ct: CtVolume) -> Nodule:
+def _with_images(nodule: Nodule, layer: np.ndarray, label: int | None, ct: CtVolume, folder: Path) -> Nodule:
+    """The nodule with its mask and its heat map, where there are any."""
+    heat_map = folder / saliency_name(nodule.id)
+    if heat_map.is_file():
+        nodule = replace(nodule, saliency=read_saliency(heat_map))
     voxels = np.argwhere(layer == label) if label is not None else np.empty((0, 3))
     if not len(voxels):
         return nodule

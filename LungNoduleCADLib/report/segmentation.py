@@ -11,7 +11,8 @@ import numpy as np
 from LungNoduleCADLib.domain.geometry import Geometry
 from LungNoduleCADLib.domain.lung_rads import LungRadsCategory
 from LungNoduleCADLib.domain.masks import Lung, LungMask, Side
-from LungNoduleCADLib.domain.nodule import Nodule
+from LungNoduleCADLib.domain.nodule import Nodule, Saliency
+from LungNoduleCADLib.domain.provenance import Method
 
 FILE_NAME = "segmentation.seg.nrrd"
 Color = tuple[float, float, float]
@@ -69,8 +70,27 @@ def write_saliency(nodule: Nodule, path: Path) -> None:
 
     if nodule.saliency is None:
         raise ValueError(f"expected a nodule with a saliency map, got {nodule.id} without one")
-    heat = nodule.saliency.heat.astype(np.float32)
-    sitk.WriteImage(to_sitk(heat, nodule.saliency.geometry), str(path), useCompression=True)
+    saliency = nodule.saliency
+    image = to_sitk(saliency.heat.astype(np.float32), saliency.geometry)
+    method = saliency.method
+    made_by = {"method": method.name, "method_version": method.version, "method_sha256": method.sha256 or ""}
+    for key, value in {"target": saliency.target, "score": repr(saliency.score), **made_by}.items():
+        image.SetMetaData(key, value)
+    sitk.WriteImage(image, str(path), useCompression=True)
+
+
+def read_saliency(path: Path) -> Saliency:
+    """A map that ``write_saliency`` wrote; RuntimeError where it is none."""
+    import SimpleITK as sitk
+
+    from LungNoduleCADLib.imaging.sitk_bridge import geometry_of
+
+    image = sitk.ReadImage(str(path))
+    target, score, name, version, sha256 = (
+        image.GetMetaData(key) for key in ("target", "score", "method", "method_version", "method_sha256")
+    )
+    heat = sitk.GetArrayFromImage(image).astype(np.float32)
+    return Saliency(heat, geometry_of(image), target, float(score), Method(name, version, sha256 or None))
 
 
 def _lung_segments(lungs: LungMask) -> Iterator[Segment]:

@@ -78,5 +78,6 @@ def test_earlier_results_can_be_compared_without_their_dicom(demo: Path, tmp_pat
     )
     first, second = (json.loads((out / "findings.json").read_text(encoding="utf-8")) for out in (demo, again))
     assert [n["volume_mm3"] for n in first["nodules"]] == [n["volume_mm3"] for n in second["nodules"]]
+    assert [n["saliency"] for n in first["nodules"]] == [n["saliency"] for n in second["nodules"]]
     pairs = [{(m["prior_id"], m["current_id"]) for m in f["comparison"]["matches"]} for f in (first, second)]
     assert pairs[0] == pairs[1]

@@ -3,7 +3,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from LungNoduleCADLib.imaging.sitk_bridge import geometry_of
-from LungNoduleCADLib.report.segmentation import write_saliency, write_segmentation
+from LungNoduleCADLib.report.segmentation import read_saliency, write_saliency, write_segmentation
 
 
 def test_lungs_and_nodules_come_back_as_named_segments_on_two_layers(make_findings, lungs, tmp_path):
@@ -63,3 +63,15 @@ def test_saliency_keeps_its_place_and_its_values(make_findings, tmp_path):
     np.testing.assert_array_equal(sitk.GetArrayFromImage(image), nodule.saliency.heat)
     np.testing.assert_allclose(image.GetOrigin(), nodule.saliency.geometry.origin_lps_mm)
     np.testing.assert_allclose(image.GetSpacing(), nodule.saliency.geometry.spacing_kji_mm[::-1])
+
+
+def test_saliency_is_read_back_with_its_score_and_its_model(make_findings, tmp_path):
+    written = make_findings(1, masked=True).nodules[0]
+    write_saliency(written, tmp_path / "N1.nrrd")
+    read = read_saliency(tmp_path / "N1.nrrd")
+    np.testing.assert_array_equal(read.heat, written.saliency.heat)
+    assert (read.target, read.score, read.method) == (
+        written.saliency.target,
+        written.saliency.score,
+        written.saliency.method,
+    )
