@@ -1,7 +1,7 @@
 """LungNoduleCAD in 3D Slicer: the entry. The panel is in LungNoduleCADSlicer/, the algorithms in LungNoduleCADLib."""
 
 import sys
-import tempfile
+from importlib import import_module
 from pathlib import Path
 
 import slicer
@@ -45,27 +45,24 @@ class LungNoduleCADWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.panel = None
 
     def setup(self):
-        from LungNoduleCADSlicer.AnalysisRunner import AnalysisRunner
-        from LungNoduleCADSlicer.DependencyInstaller import DependencyInstaller
-        from LungNoduleCADSlicer.ModuleWidget import ModuleWidget
-        from LungNoduleCADSlicer.NoduleTable import NoduleTable
-        from LungNoduleCADSlicer.SceneBridge import SceneBridge
+        from LungNoduleCADSlicer.ModuleWidget import Collaborators
 
         ScriptedLoadableModuleWidget.setup(self)
         self.logic = LungNoduleCADLogic()
-        uiWidget = slicer.util.loadUI(self.resourcePath("UI/LungNoduleCAD.ui"))
-        self.layout.addWidget(uiWidget)
-        ui = slicer.util.childWidgetVariables(uiWidget)
-        uiWidget.setMRMLScene(slicer.mrmlScene)
-        self.panel = ModuleWidget(
-            ui,
-            runner=AnalysisRunner(),
-            scene=SceneBridge(),
-            table=NoduleTable(ui.noduleTable),
-            installer=DependencyInstaller(),
-        )
+        self.build(Collaborators.genuine())
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
-        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEnd)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndImportEvent, self.onSceneEnd)
+
+    def build(self, collaborators):
+        """The panel anew; the self-test gives its own collaborators in place of the processes."""
+        from LungNoduleCADSlicer.ModuleWidget import ModuleWidget
+
+        if self.panel is not None:
+            self.panel.close()
+            self.panel.widget.setParent(None)
+        self.panel = ModuleWidget(lambda name: slicer.util.loadUI(self.resourcePath(f"UI/{name}.ui")), collaborators)
+        self.layout.addWidget(self.panel.widget)
         self.panel.setParameters(self.logic.getParameters())
 
     def cleanup(self):
@@ -80,10 +77,10 @@ class LungNoduleCADWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.panel.setParameters(None)
 
     def onSceneStartClose(self, caller, event):
+        self.panel.reading.open(None)
         self.panel.setParameters(None)
 
-    def onSceneEndClose(self, caller, event):
-        self.panel.clearResults()
+    def onSceneEnd(self, caller, event):
         if self.parent.isEntered:
             self.panel.setParameters(self.logic.getParameters())
 
@@ -103,30 +100,16 @@ class LungNoduleCADLogic(ScriptedLoadableModuleLogic):
 
 
 class LungNoduleCADTest(ScriptedLoadableModuleTest):
-    """Loads made-up results into the scene, as after an analysis. Needs no weights, no network and no data."""
+    """Every action of the panel, on made-up results. Needs no weights, no network, no data and no Python package."""
 
     def setUp(self):
         slicer.mrmlScene.Clear()
+        slicer.util.selectModule("LungNoduleCAD")
 
     def runTest(self):
         for name in sorted(name for name in dir(self) if name.startswith("test_")):
             self.setUp()
             getattr(self, name)()
 
-    def test_results_come_into_the_scene_and_a_row_leads_to_its_nodule(self):
-        from LungNoduleCADSlicer.SelfTest import checkResultsInScene
-
-        slicer.util.selectModule("LungNoduleCAD")
-        with tempfile.TemporaryDirectory() as folder:
-            checkResultsInScene(self, slicer.modules.LungNoduleCADWidget.panel, Path(folder))
-
-    def test_what_the_worker_writes_becomes_progress_result_and_error(self):
-        from LungNoduleCADSlicer.SelfTest import checkWorkerMessages
-
-        checkWorkerMessages(self)
-
-    def test_analysis_is_offered_only_when_a_scan_is_chosen(self):
-        from LungNoduleCADSlicer.SelfTest import checkReadiness
-
-        slicer.util.selectModule("LungNoduleCAD")
-        checkReadiness(self, slicer.modules.LungNoduleCADWidget.panel)
+    def check(self, topic, name):
+        getattr(import_module(f"LungNoduleCADSlicer.SelfTest.{topic}"), name)(self)

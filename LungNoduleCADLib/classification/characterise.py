@@ -101,7 +101,7 @@ class Characteriser:
         return MalignancyEstimate(
             probability=round(probability, 4),
             rating_1_to_5=round(float(answers.heads["malignancy_rating"].mean()), 2),
-            interval_95=(round(float(expit(centre - spread)), 4), round(float(expit(centre + spread)), 4)),
+            mirrored_views_95=(round(float(expit(centre - spread)), 4), round(float(expit(centre + spread)), 4)),
             encoder_probability=round(encoder_probability, 4),
             method=method,
             missing_inputs=missing,

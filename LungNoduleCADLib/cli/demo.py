@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from LungNoduleCADLib.cli.console import add_device_option, add_progress_option, emit, listening, wide_console
+from LungNoduleCADLib.cli.phantom import BASELINE, DAYS_BETWEEN, FOLLOW_UP, add_seed_option, make_scans, write_scans
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -17,46 +18,40 @@ if TYPE_CHECKING:
     from LungNoduleCADLib.domain.nodule import Nodule
     from LungNoduleCADLib.phantom.thorax import Phantom
 
-DAYS_BETWEEN = 270
 FILE_NAME = "demo.json"
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser = subparsers.add_parser("demo", help="a synthetic patient, found against true")
     parser.add_argument("-o", "--out", type=Path, required=True, help="folder for the results")
-    parser.add_argument("--seed", type=int, default=0, help="which synthetic patient (default: %(default)s)")
+    add_seed_option(parser)
     add_device_option(parser)
     add_progress_option(parser)
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
+    import shutil
     import tempfile
 
     from LungNoduleCADLib.cli.work import Session
-    from LungNoduleCADLib.phantom.dicom import write_dicom_series
-    from LungNoduleCADLib.phantom.thorax import make_phantom
+    from LungNoduleCADLib.progress import Progress
     from LungNoduleCADLib.report.folder import check_writable
 
     check_writable(arguments.out)
     with listening(arguments.progress) as listener, tempfile.TemporaryDirectory() as scratch:
-        if listener:
-            listener("phantom", 0.0, "making the phantom")
-        before, after = (
-            make_phantom(arguments.seed, follow_up, interval_days=DAYS_BETWEEN) for follow_up in (False, True)
-        )
-        for name, phantom in (("baseline", before), ("follow-up", after)):
-            write_dicom_series(phantom.ct, Path(scratch) / name, patient_id=f"PHANTOM-{arguments.seed}")
+        dicom = Path(scratch) / "dicom"
+        scans = make_scans(arguments.seed, Progress([], listener))
+        write_scans(scans, dicom, arguments.seed)
         session = Session(arguments.device, None, listener, command="demo")
         rows: list[dict[str, Any]] = []
 
         def finish(folder: Path, findings: StudyFindings) -> None:
-            rows.extend(found_against_true(before, after, findings))
+            rows.extend(found_against_true(scans[BASELINE], scans[FOLLOW_UP], findings))
             (folder / FILE_NAME).write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
-            for name, phantom in (("baseline", before), ("follow-up", after)):
-                write_dicom_series(phantom.ct, folder / "dicom" / name, patient_id=f"PHANTOM-{arguments.seed}")
+            shutil.copytree(dicom, folder / dicom.name)
 
-        session.analyse(Path(scratch) / "follow-up", arguments.out, prior=Path(scratch) / "baseline", finish=finish)
+        session.analyse(dicom / FOLLOW_UP, arguments.out, prior=dicom / BASELINE, finish=finish)
     if arguments.progress == "jsonl":
         emit({"result": str(arguments.out)})
         return 0
@@ -76,8 +71,8 @@ def found_against_true(before: Phantom, after: Phantom, findings: StudyFindings)
     )
     rows = []
     for scan, phantom, nodules in (
-        ("baseline", before, prior.nodules if prior else ()),
-        ("follow-up", after, findings.nodules),
+        (BASELINE, before, prior.nodules if prior else ()),
+        (FOLLOW_UP, after, findings.nodules),
     ):
         for truth in phantom.truth:
             found = _nearest(truth.centre_lps_mm, max(truth.diameter_mm / 2, 3.0), nodules)
@@ -91,8 +86,8 @@ def found_against_true(before: Phantom, after: Phantom, findings: StudyFindings)
                     "found_type": str(found.type.type) if found and found.type else None,
                     "true_volume_mm3": round(truth.volume_mm3, 1),
                     "found_volume_mm3": round(size.volume_mm3, 1) if size else None,
-                    "true_vdt_days": truth.vdt_days if scan == "follow-up" else None,
-                    "found_vdt_days": vdt.get(found.id) if found and scan == "follow-up" else None,
+                    "true_vdt_days": truth.vdt_days if scan == FOLLOW_UP else None,
+                    "found_vdt_days": vdt.get(found.id) if found and scan == FOLLOW_UP else None,
                     "true_category": expected[scan, truth.id],
                     "found_category": str(found.lung_rads.category) if found and found.lung_rads else None,
                 }
@@ -109,7 +104,7 @@ def expected_categories(before: Phantom, after: Phantom) -> dict[tuple[str, str]
     for truth in before.truth:
         facts = NoduleFacts(truth.type, truth.diameter_mm, truth.solid_diameter_mm)
         earlier[truth.id] = (truth, assess_nodule(facts).category)
-        expected["baseline", truth.id] = str(earlier[truth.id][1])
+        expected[BASELINE, truth.id] = str(earlier[truth.id][1])
     for truth in after.truth:
         facts = NoduleFacts(truth.type, truth.diameter_mm, truth.solid_diameter_mm, Situation.NEW)
         if truth.id in earlier:
@@ -123,7 +118,7 @@ def expected_categories(before: Phantom, after: Phantom) -> dict[tuple[str, str]
                 prior_solid_mean_diameter_mm=was.solid_diameter_mm,
                 prior_category=category,
             )
-        expected["follow-up", truth.id] = str(assess_nodule(facts).category)
+        expected[FOLLOW_UP, truth.id] = str(assess_nodule(facts).category)
     return expected
 
 
@@ -154,6 +149,6 @@ def _print_rows(rows: list[dict[str, Any]], findings: StudyFindings) -> None:
     console = wide_console()
     console.print(rows_table(rows))
     matched = {(row["scan"], row["found_id"]) for row in rows}
-    listed = [("baseline", n.id) for n in (findings.prior.nodules if findings.prior else ())]
-    listed += [("follow-up", n.id) for n in findings.nodules]
+    listed = [(BASELINE, n.id) for n in (findings.prior.nodules if findings.prior else ())]
+    listed += [(FOLLOW_UP, n.id) for n in findings.nodules]
     console.print(f"False positives in the two scans together: {len(set(listed) - matched)}")

@@ -101,15 +101,14 @@ class TypeEstimate:
 class MalignancyEstimate:
     """Radiologist-likeness of malignancy (LIDC readers' opinion, not pathology).
 
-    ``probability``: that readers' median rating exceeds 3; ``interval_95``: its spread over mirrored views (stability,
-    not the whole uncertainty);
-    ``rating_1_to_5``: expected mean rating; ``not_available`` says why ``probability`` is None; ``missing_inputs``:
-    inputs the meta-classifier would have used.
+    ``probability``: that readers' median rating exceeds 3; ``mirrored_views_95``: its spread over mirrored views
+    (stability, not the whole uncertainty); ``rating_1_to_5``: expected mean rating; ``not_available`` says why
+    ``probability`` is None; ``missing_inputs``: inputs the meta-classifier would have used.
     """
 
     probability: float | None
     rating_1_to_5: float | None = None
-    interval_95: tuple[float, float] | None = None
+    mirrored_views_95: tuple[float, float] | None = None
     encoder_probability: float | None = None
     method: Method | None = None
     missing_inputs: tuple[str, ...] = ()

@@ -38,6 +38,7 @@ from LungNoduleCADLib.phantom.trees import Segment, Trees, draw_airways, draw_ve
 _BLUR_MM = 0.6
 _NOISE_HU = 20.0
 _SLAB = 8
+_AGE_YEARS = 62
 PLAN = Method("phantom_plan", "1")
 
 
@@ -89,8 +90,7 @@ def make_phantom(
     _draw_trees(hu, geometry, trees, follow_up)
     truth += [_put_nodule(hu, geometry, n, follow_up, interval_days, ground_glass=False) for n in placed]
     _scan(hu, spacing_kji_mm, np.random.default_rng([seed, 2 + follow_up]))
-    series = _description(seed, follow_up, baseline_date + timedelta(days=interval_days if follow_up else 0),
-                          spacing_kji_mm[0])  # fmt: skip
+    series = _description(seed, follow_up, baseline_date, interval_days if follow_up else 0, spacing_kji_mm[0])
     ct = CtVolume(np.clip(np.rint(hu), -1024, 3071).astype(np.int16), geometry, series)
     order = [plan.id for plan in nodules]
     found = sorted((pair for pair in truth if pair), key=lambda pair: order.index(pair[0].id))
@@ -207,7 +207,9 @@ def _scan(hu: np.ndarray, spacing_mm: tuple[float, ...], rng: np.random.Generato
     hu += np.float32(_NOISE_HU) / noise.std() * noise
 
 
-def _description(seed: int, follow_up: bool, day: date, thickness_mm: float) -> SeriesDescription:
+def _description(
+    seed: int, follow_up: bool, baseline_date: date, days_later: int, thickness_mm: float
+) -> SeriesDescription:
     from pydicom.uid import generate_uid
 
     when = "follow-up" if follow_up else "baseline"
@@ -215,8 +217,10 @@ def _description(seed: int, follow_up: bool, day: date, thickness_mm: float) -> 
         series_uid=generate_uid(entropy_srcs=["LungNoduleCAD phantom series", str(seed), when]),
         study_uid=generate_uid(entropy_srcs=["LungNoduleCAD phantom study", str(seed), when]),
         patient_key=hashlib.sha256(f"PHANTOM-{seed}".encode()).hexdigest()[:16],
-        study_date=day,
+        study_date=baseline_date + timedelta(days=days_later),
         description=f"Synthetic thorax, {when}",
+        age_years=float(_AGE_YEARS + days_later // 365),
+        sex="O",
         slice_thickness_mm=thickness_mm,
         kernel="SYNTHETIC",
         manufacturer="LungNoduleCAD",

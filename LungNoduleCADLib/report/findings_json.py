@@ -18,7 +18,7 @@ from cattrs.preconf.json import make_converter
 from LungNoduleCADLib import RESEARCH_USE_ONLY
 from LungNoduleCADLib.domain.clinical import ClinicalContext
 from LungNoduleCADLib.domain.comparison import Growth, NoduleMatch, RegistrationQuality, StudyComparison
-from LungNoduleCADLib.domain.findings import SCHEMA_VERSION, LungSummary, StudyFindings
+from LungNoduleCADLib.domain.findings import SCHEMA_VERSION, Edit, LungSummary, OperatingPoint, RatedPlace, StudyFindings
 from LungNoduleCADLib.domain.geometry import Geometry
 from LungNoduleCADLib.domain.lung_rads import LungRadsAssessment
 from LungNoduleCADLib.domain.provenance import Provenance
@@ -185,6 +185,10 @@ def _study_to_json(findings: StudyFindings) -> dict[str, Any]:
         "lungs": _converter.unstructure(findings.lungs),
         "clinical": _converter.unstructure(findings.clinical),
         "operating_threshold": findings.operating_threshold,
+        "operating_points": _converter.unstructure(findings.operating_points),
+        "operating_points_source": findings.operating_points_source,
+        "candidates": _converter.unstructure(findings.candidates),
+        "edits": _converter.unstructure(findings.edits),
         "nodules": [nodule_to_json(nodule, _converter) for nodule in findings.nodules],
         "comparison": _comparison_to_json(findings.comparison),
         "prior": _study_to_json(findings.prior) if findings.prior else None,
@@ -207,6 +211,10 @@ def _study_from_json(document: dict[str, Any]) -> StudyFindings:
         prior=_study_from_json(document["prior"]) if document["prior"] else None,
         flags=structure(document["quality_flags"], tuple[QualityFlag, ...]),
         operating_threshold=document["operating_threshold"],
+        operating_points=structure(document["operating_points"], tuple[OperatingPoint, ...]),
+        operating_points_source=document["operating_points_source"],
+        candidates=structure(document["candidates"], tuple[RatedPlace, ...]),
+        edits=structure(document["edits"], tuple[Edit, ...]),
         schema_version=document["schema_version"],
     )
 

@@ -6,7 +6,7 @@ import errno
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,8 +16,17 @@ RESULT_FILES = ("findings.json", "run.json")
 _WRITE_BITS = 0o222
 
 
-def check_writable(out: Path) -> None:
+def is_result(folder: Path) -> bool:
+    """Whether a folder holds earlier results of this software."""
+    return all((folder / name).is_file() for name in RESULT_FILES)
+
+
+def check_writable(out: Path, replaceable: Callable[[Path], bool] = is_result) -> None:
     """Refuse, before any work is done, a place where results cannot be put.
+
+    Parameters
+    ----------
+    replaceable : whether what a folder holds is an earlier result, which a new one may take the place of.
 
     Raises
     ------
@@ -44,7 +53,7 @@ def check_writable(out: Path) -> None:
             raise OutputError(
                 f"Results cannot be written to {out}", got=f"{place} is read-only", todo="choose another folder"
             )
-    if parent == out and any(out.iterdir()) and not is_result(out):
+    if parent == out and any(out.iterdir()) and not replaceable(out):
         raise OutputError(
             f"{out} holds other files, which would be lost",
             expected="a new or empty folder, or earlier results",
@@ -52,13 +61,8 @@ def check_writable(out: Path) -> None:
         )
 
 
-def is_result(folder: Path) -> bool:
-    """Whether a folder holds earlier results of this software."""
-    return all((folder / name).is_file() for name in RESULT_FILES)
-
-
 @contextmanager
-def new_results(out: Path) -> Iterator[Path]:
+def new_results(out: Path, replaceable: Callable[[Path], bool] = is_result) -> Iterator[Path]:
     """A temporary folder beside ``out`` that becomes ``out`` on success.
 
     On failure it is removed, with the parents made for it, and an earlier ``out`` stays as it was.
@@ -68,7 +72,7 @@ def new_results(out: Path) -> Iterator[Path]:
     OutputError : as ``check_writable``, or when the folder cannot be made, filled or moved.
     """
     out = out.resolve()
-    check_writable(out)
+    check_writable(out, replaceable)
     made = [folder for folder in out.parents if not folder.exists()]
     partial = out.with_name(f".{out.name}.{secrets.token_hex(4)}.partial")
     try:

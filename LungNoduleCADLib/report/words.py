@@ -96,7 +96,7 @@ def malignancy(estimate: MalignancyEstimate | None) -> str:
     """Probability with its interval, or why there is none."""
     if estimate is None or estimate.probability is None:
         return f"not available: {(estimate.not_available if estimate else None) or 'not computed'}"
-    interval = estimate.interval_95
+    interval = estimate.mirrored_views_95
     spread = f" (mirrored views: {interval[0]:.0%} to {interval[1]:.0%})" if interval else ""
     rating = f"; expected reader rating {estimate.rating_1_to_5:.1f} of 5" if estimate.rating_1_to_5 is not None else ""
     missing = f"; not given: {', '.join(estimate.missing_inputs)}" if estimate.missing_inputs else ""

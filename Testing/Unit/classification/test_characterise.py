@@ -42,7 +42,7 @@ def test_an_outlined_nodule_gets_type_malignancy_and_a_heat_map(
     found = characteriser.characterise((ct := ball_ct(5.0)), nodule_of(ct))
 
     assert sum(found.type.probabilities.values()) == pytest.approx(1.0, abs=1e-3)
-    low, high = found.malignancy.interval_95
+    low, high = found.malignancy.mirrored_views_95
     assert low <= found.malignancy.probability <= high
     assert found.malignancy.probability == found.malignancy.encoder_probability
     assert 1 <= found.malignancy.rating_1_to_5 <= 5

@@ -12,7 +12,7 @@ import pytest
 from LungNoduleCADLib.domain.clinical import ClinicalContext
 from LungNoduleCADLib.domain.comparison import Change, Growth, NoduleMatch, RegistrationQuality, StudyComparison
 from LungNoduleCADLib.domain.ct import CtVolume
-from LungNoduleCADLib.domain.findings import LungSummary, StudyFindings
+from LungNoduleCADLib.domain.findings import Edit, EditAction, LungSummary, OperatingPoint, RatedPlace, StudyFindings
 from LungNoduleCADLib.domain.geometry import Geometry
 from LungNoduleCADLib.domain.masks import LungMask, NoduleMask, Side
 from LungNoduleCADLib.domain.nodule import (
@@ -192,6 +192,10 @@ def make_findings() -> Callable[..., StudyFindings]:
                 ),
             ),
             operating_threshold=0.35,
+            operating_points=(OperatingPoint(0.35, 0.9, 4.0), OperatingPoint(0.8, 0.7, None)),
+            operating_points_source="Two scans with 4 nodules.",
+            candidates=(RatedPlace(CENTRES[0], 0.91, "N1"), RatedPlace((0.0, 1.0, -2.0), 0.07)),
+            edits=(Edit("2024-03-02T10:20:00+00:00", EditAction.TYPE, "N1", "solid", "part-solid"),),
         )
         if prior:
             before = replace(findings, series=_series(date(2023, 9, 3)), nodules=earlier, flags=(), clinical=None)

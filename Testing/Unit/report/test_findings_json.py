@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from LungNoduleCADLib.domain.comparison import Change
+from LungNoduleCADLib.domain.findings import EditAction
 from LungNoduleCADLib.domain.lung_rads import LungRadsCategory
 from LungNoduleCADLib.domain.masks import Side
 from LungNoduleCADLib.domain.nodule import Nodule, NoduleType, Origin, Review
@@ -35,6 +36,25 @@ def test_the_names_that_others_rely_on_are_there(make_findings):
     assert (match["prior_id"], match["current_id"], match["vdt_days"]) == ("N1", "N1", 320.0)
     assert match["vdt_interval_95_days"] == [214.0, 657.0]
     assert document["prior"]["nodules"][0]["id"] == "N1"
+
+
+def test_what_the_reader_changed_and_what_the_detector_rated_are_told(make_findings):
+    document = to_json(make_findings(1))
+    assert document["schema_version"] == "1.1"
+    assert document["edits"][0] == {
+        "at": "2024-03-02T10:20:00+00:00",
+        "action": "type",
+        "nodule_id": "N1",
+        "before": "solid",
+        "after": "part-solid",
+    }
+    assert document["candidates"][0]["probability"] >= document["candidates"][1]["probability"]
+    assert document["operating_points"][0] == {
+        "threshold": 0.35,
+        "sensitivity": 0.9,
+        "false_positives_per_scan": 4.0,
+    }
+    assert document["nodules"][0]["malignancy"]["mirrored_views_95"] == [0.45, 0.77]
 
 
 def test_masks_and_heat_are_not_in_json_but_the_name_of_the_saliency_file_is(make_findings):
@@ -100,9 +120,13 @@ def _set(document, path, value):
         (("nodules", 1, "id"), "N1", "N1 twice"),
         (("nodules", 0, "mean_diameter_mm"), 9.9, "mean_diameter_mm of nodule N1"),
         (("comparison", "matches", 0, "current_id"), "N77", "comparison.matches[0].current_id"),
-        (("schema_version",), "0.9", "schema_version '1.0'"),
+        (("schema_version",), "0.9", "schema_version '1.1'"),
         (("series", "study_date"), "2024-13-40", "is not valid"),
         (("lung_rads", "category"), "5", "lung_rads"),
+        (("edits", 0, "action"), "guess", "edits[0].action"),
+        (("edits", 0, "at"), "yesterday", "edits[0].at"),
+        (("candidates", 1, "probability"), 2, "candidates[1].probability"),
+        (("operating_points", 0, "threshold"), None, "operating_points[0].threshold"),
     ],
 )
 def test_a_wrong_edit_is_refused_and_its_place_named(make_findings, path, value, place):
@@ -138,6 +162,8 @@ def test_the_schema_knows_every_value_of_the_enums():
     assert set(nodule["side"]["enum"]) == {*Side, None}
     assert set(definitions["match"]["properties"]["change"]["enum"]) == set(Change)
     assert set(definitions["assessment"]["properties"]["category"]["enum"]) == set(LungRadsCategory)
+    edit = json.loads(schema_path().read_text(encoding="utf-8"))["properties"]["edits"]["items"]
+    assert set(edit["properties"]["action"]["enum"]) == set(EditAction)
     assert set(definitions["flags"]["items"]["properties"]["severity"]["enum"]) == set(Severity)
 
 

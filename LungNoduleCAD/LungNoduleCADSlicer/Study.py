@@ -1,0 +1,124 @@
+"""A study of the scene: a text node that holds the findings and refers to every node made of them.
+
+The node is saved with the scene, so a study comes back whole with it. Several studies may be in one scene.
+"""
+
+import json
+from pathlib import Path
+
+import slicer
+
+MARK = "LungNoduleCAD.Study"
+FOLDER = "LungNoduleCAD.Folder"
+NODULE = "LungNoduleCAD.Nodule"
+
+SCAN = "scan"
+SEGMENTATION = "segmentation"
+PRIOR_SCAN = "priorScan"
+PRIOR_SEGMENTATION = "priorSegmentation"
+REGISTRATION = "registration"
+SALIENCY = "saliency"
+ROLES = (SCAN, SEGMENTATION, PRIOR_SCAN, PRIOR_SEGMENTATION, REGISTRATION)
+
+
+class Study:
+    """``findings`` is the document of findings.json; positions in it are LPS mm."""
+
+    def __init__(self, node) -> None:
+        self.node = node
+        self._findings = None
+
+    @classmethod
+    def create(cls, findings: dict, folder: Path) -> "Study":
+        node = slicer.mrmlScene.AddNewNodeByClass(
+            "vtkMRMLTextNode", slicer.mrmlScene.GenerateUniqueName("Lung nodules")
+        )
+        node.SetAttribute(MARK, "1")
+        node.SetAttribute(FOLDER, str(folder))
+        study = cls(node)
+        study.setFindings(findings)
+        return study
+
+    @classmethod
+    def inScene(cls) -> list["Study"]:
+        return [cls(node) for node in slicer.util.getNodesByClass("vtkMRMLTextNode") if node.GetAttribute(MARK)]
+
+    def __eq__(self, other) -> bool:
+        return isinstance(other, Study) and other.node is self.node
+
+    def __hash__(self) -> int:
+        return hash(self.node.GetID())
+
+    @property
+    def findings(self) -> dict:
+        if self._findings is None:
+            self._findings = json.loads(self.node.GetText())
+        return self._findings
+
+    def setFindings(self, findings: dict) -> None:
+        self._findings = findings
+        self.node.SetText(json.dumps(findings))
+
+    @property
+    def folder(self) -> Path:
+        """The results folder; it may be gone, for instance when the scene was saved on another machine."""
+        return Path(self.node.GetAttribute(FOLDER) or "")
+
+    def setFolder(self, folder: Path) -> None:
+        self.node.SetAttribute(FOLDER, str(folder))
+
+    # ---- what the findings say
+
+    @property
+    def nodules(self) -> list[dict]:
+        return self.findings["nodules"]
+
+    def nodule(self, noduleId: str) -> dict | None:
+        return next((nodule for nodule in self.nodules if nodule["id"] == noduleId), None)
+
+    def priorNodule(self, noduleId: str | None) -> dict | None:
+        prior = self.findings["prior"]
+        return next((nodule for nodule in prior["nodules"] if nodule["id"] == noduleId), None) if prior else None
+
+    @property
+    def matches(self) -> list[dict]:
+        comparison = self.findings["comparison"]
+        return comparison["matches"] if comparison else []
+
+    def matchOf(self, noduleId: str) -> dict | None:
+        """The comparison's row of a nodule of the current scan."""
+        return next((match for match in self.matches if match["current_id"] == noduleId), None)
+
+    # ---- the nodes made of them
+
+    def get(self, role: str):
+        """The node in one of ROLES, or None."""
+        return self.node.GetNodeReference(role)
+
+    def set(self, role: str, node) -> None:
+        self.node.SetNodeReferenceID(role, node.GetID() if node is not None else None)
+
+    def saliency(self, noduleId: str):
+        """The Grad-CAM volume of a nodule, or None."""
+        return self._saliencies().get(noduleId)
+
+    def setSaliency(self, noduleId: str, node) -> None:
+        old = self.saliency(noduleId)
+        if old is not None and old is not node:
+            slicer.mrmlScene.RemoveNode(old)
+        if node is not None:
+            node.SetAttribute(NODULE, noduleId)
+            self.node.AddNodeReferenceID(SALIENCY, node.GetID())
+
+    def _saliencies(self) -> dict:
+        nodes = [
+            self.node.GetNthNodeReference(SALIENCY, n) for n in range(self.node.GetNumberOfNodeReferences(SALIENCY))
+        ]
+        return {node.GetAttribute(NODULE): node for node in nodes if node is not None}
+
+    def remove(self) -> None:
+        """Take the study and the nodes made for it out of the scene; the scans stay."""
+        made = [self.get(role) for role in (SEGMENTATION, PRIOR_SEGMENTATION, REGISTRATION)]
+        for node in [*made, *self._saliencies().values(), self.node]:
+            if node is not None:
+                slicer.mrmlScene.RemoveNode(node)
