@@ -19,6 +19,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent
 ENVIRONMENT = ROOT / ".venv"
 STAMP = ENVIRONMENT / "installed.sha256"
+TEST_STAMP = ENVIRONMENT / "installed-slicer-host.sha256"  # about 1 GB that only the tests of the panel need
 PYTHON = ENVIRONMENT / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 SUPPORTED = ((3, 11), (3, 14))
 
@@ -32,33 +33,36 @@ def wanted() -> str:
     return digest.hexdigest()
 
 
-def set_up() -> None:
-    """Make or renew the environment, unless it is as wanted."""
-    if PYTHON.exists() and STAMP.exists() and STAMP.read_text(encoding="utf-8") == wanted():
-        return
-    print("Setting up .venv (once, a few minutes) ...", file=sys.stderr, flush=True)
+def done(stamp: Path) -> bool:
+    return PYTHON.exists() and stamp.exists() and stamp.read_text(encoding="utf-8") == wanted()
+
+
+def install(extras: str, stamp: Path) -> None:
+    """Install the project with these extras into the environment."""
     start = time.monotonic()
-    STAMP.unlink(missing_ok=True)
-    own_pip = importlib.util.find_spec("ensurepip") is not None  # Debian keeps it in a package of its own
-    venv.create(ENVIRONMENT, clear=True, with_pip=own_pip)
-    pip = [str(PYTHON), "-m", "pip"] if own_pip else [sys.executable, "-m", "pip", "--python", str(PYTHON)]
-    subprocess.run(
-        [
-            *pip,
-            "install",
-            "-qq",
-            "--disable-pip-version-check",
-            "--constraint",
-            "Resources/constraints.txt",
-            "--editable",
-            ".[radiomics,test]",
-        ],
-        cwd=ROOT,
-        check=True,
-        stdout=sys.stderr,
-    )
-    STAMP.write_text(wanted(), encoding="utf-8")
+    pip = [str(PYTHON), "-m", "pip"] if own_pip() else [sys.executable, "-m", "pip", "--python", str(PYTHON)]
+    options = ["-qq", "--disable-pip-version-check", "--constraint", "Resources/constraints.txt"]
+    command = [*pip, "install", *options, "--editable", f".[{extras}]"]
+    subprocess.run(command, cwd=ROOT, check=True, stdout=sys.stderr)
+    stamp.write_text(wanted(), encoding="utf-8")
     print(f"Set up in {time.monotonic() - start:.0f} s.", file=sys.stderr, flush=True)
+
+
+def own_pip() -> bool:
+    """Debian keeps pip's installer in a package of its own."""
+    return importlib.util.find_spec("ensurepip") is not None
+
+
+def set_up(for_tests: bool) -> None:
+    """Make or renew the environment, unless it is as wanted."""
+    if not done(STAMP):
+        print("Setting up .venv (once, a few minutes) ...", file=sys.stderr, flush=True)
+        STAMP.unlink(missing_ok=True)
+        venv.create(ENVIRONMENT, clear=True, with_pip=own_pip())
+        install("radiomics,test", STAMP)
+    if for_tests and not done(TEST_STAMP):
+        print("Adding what the tests of the Slicer panel need (once, about 1 GB) ...", file=sys.stderr, flush=True)
+        install("slicer-host", TEST_STAMP)
 
 
 def main(arguments: list[str]) -> int:
@@ -69,7 +73,7 @@ def main(arguments: list[str]) -> int:
         )
         return 2
     try:
-        set_up()
+        set_up(for_tests=arguments[:1] == ["test"])
     except subprocess.CalledProcessError as error:
         print(
             f"The set-up failed (exit {error.returncode}); its reason stands above. Run the command again once it is "

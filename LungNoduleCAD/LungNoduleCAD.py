@@ -34,6 +34,12 @@ class LungNoduleCAD(ScriptedLoadableModule):
             "Choose a CT, press Analyze, read the table. Research use only; not a medical device."
         )
         parent.acknowledgementText = _("Models were trained on LIDC-IDRI (Armato et al., 2011; CC BY 3.0).")
+        slicer.app.connect("startupCompleted()", self.registerSampleData)
+
+    def registerSampleData(self):
+        from LungNoduleCADSlicer import Samples
+
+        Samples.register(Path(__file__).parent / "Resources" / "Icons")
 
 
 class LungNoduleCADWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):

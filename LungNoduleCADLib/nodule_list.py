@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-from LungNoduleCADLib.bundles.registry import find_bundle
-from LungNoduleCADLib.classification.characterise import Characteriser
 from LungNoduleCADLib.domain.ct import CtVolume
 from LungNoduleCADLib.domain.findings import EditAction, OperatingPoint, RatedPlace, StudyFindings
 from LungNoduleCADLib.domain.masks import LungMask
@@ -14,7 +13,10 @@ from LungNoduleCADLib.domain.nodule import Nodule, NoduleCandidate, Origin, Poin
 from LungNoduleCADLib.domain.quality import QualityFlag, Severity
 from LungNoduleCADLib.nodules.detect import covers, rate_candidates, same_nodule
 from LungNoduleCADLib.nodules.measure import measure_nodule
-from LungNoduleCADLib.nodules.segment import NoduleSegmenter
+
+if TYPE_CHECKING:
+    from LungNoduleCADLib.classification.characterise import Characteriser
+    from LungNoduleCADLib.nodules.segment import NoduleSegmenter
 
 SMALLEST_DIAMETER_MM = 3.0
 UNLIKELY_PROBABILITY = 0.2
@@ -44,6 +46,10 @@ class Models:
     @classmethod
     def load(cls, device: str, threshold: float | None = None) -> Models:
         """``threshold``: nodule probability from which a candidate is reported (default: the bundle's)."""
+        from LungNoduleCADLib.bundles.registry import find_bundle
+        from LungNoduleCADLib.classification.characterise import Characteriser
+        from LungNoduleCADLib.nodules.segment import NoduleSegmenter
+
         characteriser = Characteriser.load(device)
         default = characteriser.encoder_bundle.inference["operating_threshold"]
         return cls(
@@ -65,19 +71,22 @@ class Looks:
     Parameters
     ----------
     models : called when they are first needed.
+    known : nodules that they saw before.
     """
 
-    def __init__(self, ct: CtVolume, lungs: LungMask, models: Callable[[], Models]) -> None:
+    def __init__(
+        self, ct: CtVolume, lungs: LungMask, models: Callable[[], Models], known: Sequence[Nodule] = ()
+    ) -> None:
         self.ct, self.lungs, self._models = ct, lungs, models
         self._probabilities: dict[Point, float] = {}
-        self._outlined: dict[Point, Nodule | None] = {}
-        self._characterised: dict[Point, Nodule] = {}
+        self._characterised = {nodule.candidate.centre_lps_mm: nodule for nodule in known}
+        self._outlined: dict[Point, Nodule | None] = dict(self._characterised)
 
     def rated(
         self, candidates: Sequence[NoduleCandidate], report: Callable[[float], None] = lambda _: None
     ) -> list[NoduleCandidate]:
         """Each with the probability that it is a nodule (to 0.0001, at a place to 0.01 mm), most probable first."""
-        places = [replace(c, centre_lps_mm=_rounded(c.centre_lps_mm)) for c in candidates]
+        places = [replace(c, centre_lps_mm=rounded_place(c.centre_lps_mm)) for c in candidates]
         unknown = [c for c in places if c.centre_lps_mm not in self._probabilities]
         if unknown:
             characteriser = self._models().characteriser
@@ -118,8 +127,19 @@ class Looks:
         )
 
     def knows(self, point: Point) -> bool:
-        """Whether a place was looked at, outline and character."""
-        return point in self._outlined and (self._outlined[point] is None or point in self._characterised)
+        """Whether all that a list needs of a place was looked at."""
+        if point not in self._outlined:
+            return False
+        nodule = self._outlined[point]
+        return nodule is None or point in self._characterised or _too_small(nodule)
+
+    def look(self, point: Point) -> None:
+        """One step, of well below a second, towards knowing a place."""
+        if point not in self._outlined:
+            self.rated([NoduleCandidate(point)])
+            self.outlined(point)
+        elif (nodule := self._outlined[point]) is not None:
+            self.characterised(nodule)
 
 
 def with_candidates(
@@ -147,10 +167,9 @@ def with_candidates(
                 found.append(Nodule("", candidate, candidate.centre_lps_mm, flags=(NO_OUTLINE,)))
             continue
         overlaps = any(same_nodule(nodule.mask, other.mask) for other in found if other.mask)  # type: ignore[arg-type]
-        diameter_mm = nodule.measurements.axes.mean_diameter_mm if nodule.measurements else 0.0
-        if not clicked and (overlaps or diameter_mm < SMALLEST_DIAMETER_MM):
+        if not clicked and (overlaps or _too_small(nodule)):
             continue
-        flags = (*((OVERLAPS,) if overlaps else ()), *((UNLIKELY,) if _unlikely(candidate) else ()))
+        flags = (*((OVERLAPS,) if overlaps else ()), *((UNLIKELY,) if clicked and _unlikely(candidate) else ()))
         found.append(replace(nodule, candidate=candidate, flags=flags))
     return found
 
@@ -242,9 +261,14 @@ def _order(nodule: Nodule) -> tuple[int, str]:
     return len(nodule.id), nodule.id
 
 
+def _too_small(nodule: Nodule) -> bool:
+    return nodule.measurements is None or nodule.measurements.axes.mean_diameter_mm < SMALLEST_DIAMETER_MM
+
+
 def _unlikely(candidate: NoduleCandidate) -> bool:
     return candidate.probability is not None and candidate.probability < UNLIKELY_PROBABILITY
 
 
-def _rounded(point: Point) -> Point:
+def rounded_place(point: Point) -> Point:
+    """To 0.01 mm, as places are kept."""
     return tuple(round(float(v), 2) for v in point)  # type: ignore[return-value]

@@ -2,59 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from LungNoduleCADLib import __version__
-from LungNoduleCADLib.bundles.registry import find_bundle
-from LungNoduleCADLib.classification.characterise import Characteriser
 from LungNoduleCADLib.domain.clinical import ClinicalContext
 from LungNoduleCADLib.domain.comparison import NoduleMatch, StudyComparison
 from LungNoduleCADLib.domain.ct import CtVolume
 from LungNoduleCADLib.domain.findings import LungSummary, StudyFindings
 from LungNoduleCADLib.domain.masks import Lung, LungMask
-from LungNoduleCADLib.domain.nodule import Nodule, NoduleCandidate, Origin, Point
+from LungNoduleCADLib.domain.nodule import NoduleCandidate, Origin, Point
 from LungNoduleCADLib.domain.provenance import Provenance
-from LungNoduleCADLib.domain.quality import QualityFlag, Severity
 from LungNoduleCADLib.errors import InputError
 from LungNoduleCADLib.followup.match import check_order, match_nodules
 from LungNoduleCADLib.followup.register import Registration, register_studies
 from LungNoduleCADLib.guidelines.exam import assess_findings
 from LungNoduleCADLib.lungs.quality import lung_quality
 from LungNoduleCADLib.lungs.segment import segment_lungs
+from LungNoduleCADLib.nodule_list import (
+    Looks,
+    Models,
+    by_suspicion,
+    joined,
+    rated_places,
+    was_deleted,
+    with_candidates,
+)
 from LungNoduleCADLib.nodules.candidates import find_candidates
-from LungNoduleCADLib.nodules.detect import covers, rate_candidates, same_nodule
 from LungNoduleCADLib.nodules.masses import mass_flags
-from LungNoduleCADLib.nodules.measure import measure_nodule
-from LungNoduleCADLib.nodules.segment import NoduleSegmenter
 from LungNoduleCADLib.progress import Progress
+
+__all__ = ["AnalysedStudy", "Comparison", "Models", "analyse_study", "compare_studies", "pair_nodules", "with_clinical"]
 
 ANALYSIS_STAGES = [("lungs", 12.0), ("detect", 18.0), ("segment", 10.0), ("classify", 8.0)]
 COMPARISON_STAGES = [("register", 30.0), ("match", 1.0)]
-SMALLEST_DIAMETER_MM = 3.0
 COUNTERPART_THRESHOLD_SHARE = 0.5
-UNLIKELY_PROBABILITY = 0.2
-
-
-@dataclass(frozen=True)
-class Models:
-    """The bundled networks, loaded once."""
-
-    segmenter: NoduleSegmenter
-    characteriser: Characteriser
-    threshold: float
-
-    @classmethod
-    def load(cls, device: str, threshold: float | None = None) -> Models:
-        """``threshold``: nodule probability from which a candidate is reported (default: the bundle's)."""
-        characteriser = Characteriser.load(device)
-        default = characteriser.encoder_bundle.inference["operating_threshold"]
-        return cls(
-            NoduleSegmenter.from_bundle(find_bundle("nodule_ct_segmentation"), device),
-            characteriser,
-            default if threshold is None else threshold,
-        )
 
 
 @dataclass(frozen=True)
@@ -95,38 +78,19 @@ def analyse_study(
     InputError : no lungs, or a point outside of the scan.
     """
     for point in points_lps_mm:
-        if not ct.geometry.contains(point):
-            raise InputError(
-                "The point given with --at lies outside of the scan",
-                expected=_extent(ct),
-                got=str(point),
-                todo="give L,P,S in millimetres",
-            )
+        check_inside(ct, point)
     with progress.stage("lungs", "finding the lungs"):
         lungs = segment_lungs(ct)
+    looks = Looks(ct, lungs, lambda: models)
     with progress.stage("detect", "looking for nodules"):
-        encoder = models.characteriser.encoder
-        rated = rate_candidates(
-            ct,
-            find_candidates(ct, lungs),
-            models.characteriser.nodule_probability,
-            encoder.size,
-            encoder.spacing_mm,
-            progress.report,
-        )
-        clicked = rate_candidates(
-            ct,
-            [NoduleCandidate(p, origin=Origin.READER) for p in points_lps_mm],
-            models.characteriser.nodule_probability,
-            encoder.size,
-            encoder.spacing_mm,
-        )
+        rated = looks.rated(find_candidates(ct, lungs), progress.report)
+        clicked = looks.rated([NoduleCandidate(p, origin=Origin.READER) for p in points_lps_mm])
         chosen = [c for c in rated if (c.probability or 0.0) >= models.threshold] + clicked
     with progress.stage("segment", "outlining and measuring"):
-        nodules = _outline(ct, lungs, chosen, models.segmenter, progress)
+        nodules = with_candidates((), chosen, looks, progress.report)
     with progress.stage("classify", "characterising"):
         for number, nodule in enumerate(nodules):
-            nodules[number] = models.characteriser.characterise(ct, nodule)
+            nodules[number] = looks.characterised(nodule)
             progress.report((number + 1) / len(nodules))
     provenance = Provenance(
         __version__,
@@ -136,17 +100,33 @@ def analyse_study(
         (lungs.method, models.segmenter.method, *models.characteriser.methods()),
         stages=tuple(progress.costs),
     )
+    listed = by_suspicion(nodules)
+    operating_points, source = models.operating_points()
     findings = StudyFindings(
         series=ct.series,
         geometry=ct.geometry,
         lungs=LungSummary(round(lungs.volume_ml(Lung.RIGHT), 1), round(lungs.volume_ml(Lung.LEFT), 1), lungs.method),
-        nodules=_numbered(nodules),
+        nodules=listed,
         provenance=provenance,
         clinical=clinical,
         flags=(*ct.flags, *lung_quality(lungs, ct), *mass_flags(ct, lungs)),
         operating_threshold=models.threshold,
+        operating_points=operating_points,
+        operating_points_source=source,
+        candidates=rated_places(rated, listed),
     )
     return AnalysedStudy(assess_findings(findings), ct, lungs)
+
+
+def check_inside(ct: CtVolume, point: Point) -> None:
+    """InputError where a point lies outside of the scan."""
+    if not ct.geometry.contains(point):
+        raise InputError(
+            "The point lies outside of the scan",
+            expected=_extent(ct),
+            got=", ".join(f"{value:g}" for value in point),
+            todo="give L,P,S in millimetres",
+        )
 
 
 def with_clinical(study: AnalysedStudy, clinical: ClinicalContext) -> AnalysedStudy:
@@ -167,10 +147,8 @@ def compare_studies(prior: AnalysedStudy, current: AnalysedStudy, models: Models
     with progress.stage("register", "laying the prior onto the current scan"):
         registration = register_studies(current.ct, current.lungs, prior.ct, prior.lungs, progress)
     with progress.stage("match", "pairing nodules"):
-        matches = match_nodules(prior.findings, current.findings, registration)
-        if not registration.failed:
-            prior, current = _look_for_counterparts(prior, current, matches, registration, models)
-        matches = match_nodules(prior.findings, current.findings, registration)
+        looks = Looks(prior.ct, prior.lungs, lambda: models), Looks(current.ct, current.lungs, lambda: models)
+        prior, current, matches = pair_nodules(prior, current, registration, looks, models.threshold)
     comparison = StudyComparison(
         matches, _interval_days(prior, current), registration.quality, (*flags, *registration.flags)
     )
@@ -178,98 +156,53 @@ def compare_studies(prior: AnalysedStudy, current: AnalysedStudy, models: Models
     return Comparison(prior, replace(current, findings=findings), registration)
 
 
-def _look_for_counterparts(
+def pair_nodules(
     prior: AnalysedStudy,
     current: AnalysedStudy,
-    matches: Sequence[NoduleMatch],
     registration: Registration,
-    models: Models,
-) -> tuple[AnalysedStudy, AnalysedStudy]:
-    """Both studies, each with what is seen at the places of the other's unpaired nodules."""
-    only_now = {match.current_id for match in matches if match.prior_id is None}
-    only_before = {match.prior_id for match in matches if match.current_id is None}
+    looks: tuple[Looks, Looks],
+    threshold: float,
+    settled: tuple[Collection[str], Collection[str]] = ((), ()),
+) -> tuple[AnalysedStudy, AnalysedStudy, tuple[NoduleMatch, ...]]:
+    """Both studies, each with what is seen at the places of the other's unpaired nodules, and the rows of pairs.
+
+    Parameters
+    ----------
+    looks, settled : of the prior and of the current scan; nodules in ``settled`` were looked for before, in vain.
+    threshold : of the nodule probability; half of it is enough where the other scan has a nodule.
+    """
+    matches = match_nodules(prior.findings, current.findings, registration)
+    if registration.failed:
+        return prior, current, matches
+    only_before = {match.prior_id for match in matches if match.current_id is None} - set(settled[0])
+    only_now = {match.current_id for match in matches if match.prior_id is None} - set(settled[1])
     in_prior = [registration.to_prior_lps_mm(n.centroid_lps_mm) for n in current.findings.nodules if n.id in only_now]
     in_current = [
         registration.to_current_lps_mm(n.centroid_lps_mm) for n in prior.findings.nodules if n.id in only_before
     ]
-    return _with_counterparts(prior, in_prior, models), _with_counterparts(current, in_current, models)
+    least = COUNTERPART_THRESHOLD_SHARE * threshold
+    more_before = _with_counterparts(prior, in_prior, looks[0], least)
+    more_now = _with_counterparts(current, in_current, looks[1], least)
+    if more_before is not prior or more_now is not current:
+        matches = match_nodules(more_before.findings, more_now.findings, registration)
+    return more_before, more_now, matches
 
 
-def _with_counterparts(study: AnalysedStudy, places_lps_mm: Sequence[Point], models: Models) -> AnalysedStudy:
-    """The study with what the models see at places where the other scan has a nodule; numbers go on after the last."""
-    encoder = models.characteriser.encoder
+def _with_counterparts(
+    study: AnalysedStudy, places_lps_mm: Sequence[Point], looks: Looks, least_probability: float
+) -> AnalysedStudy:
+    """The study with what the models see at places where the other scan has a nodule."""
     inside = [NoduleCandidate(p, origin=Origin.COUNTERPART) for p in places_lps_mm if study.ct.geometry.contains(p)]
-    rated = rate_candidates(study.ct, inside, models.characteriser.nodule_probability, encoder.size, encoder.spacing_mm)
-    likely = [c for c in rated if (c.probability or 0.0) >= COUNTERPART_THRESHOLD_SHARE * models.threshold]
-    nodules = _outline(study.ct, study.lungs, likely, models.segmenter, Progress())
-    added = [
-        n for n in nodules if not any(o.mask and n.mask and same_nodule(o.mask, n.mask) for o in study.findings.nodules)
-    ]
-    taken = len(study.findings.nodules)
-    named = tuple(
-        replace(models.characteriser.characterise(study.ct, n), id=f"N{taken + number}")
-        for number, n in enumerate(added, 1)
-    )
-    return replace(study, findings=assess_findings(replace(study.findings, nodules=study.findings.nodules + named)))
+    likely = [c for c in looks.rated(inside) if (c.probability or 0.0) >= least_probability]
+    listed = study.findings.nodules
+    added = with_candidates(listed, likely, looks)[len(listed) :]
+    added = [looks.characterised(nodule) for nodule in added if not was_deleted(study.findings, nodule)]
+    return replace(study, findings=assess_findings(joined(study.findings, added))) if added else study
 
 
 def _interval_days(prior: AnalysedStudy, current: AnalysedStudy) -> int | None:
     before, after = prior.findings.series.study_date, current.findings.series.study_date
     return (after - before).days if before and after else None
-
-
-def _outline(
-    ct: CtVolume, lungs: LungMask, candidates: Sequence[NoduleCandidate], segmenter: NoduleSegmenter, progress: Progress
-) -> list[Nodule]:
-    """A nodule for each candidate that can be outlined, once; a reader's point stays even where it cannot."""
-    nodules: list[Nodule] = []
-    for number, candidate in enumerate(candidates):
-        progress.report((number + 1) / len(candidates))
-        clicked = candidate.origin is Origin.READER
-        here = next((n for n, o in enumerate(nodules) if o.mask and covers(o.mask, candidate.centre_lps_mm)), None)
-        if here is not None:
-            if clicked:
-                nodules[here] = replace(nodules[here], candidate=replace(nodules[here].candidate, origin=Origin.READER))
-            continue
-        mask = segmenter.segment(ct, candidate.centre_lps_mm)
-        if mask is None:
-            if clicked:
-                nodules.append(Nodule("", candidate, candidate.centre_lps_mm, flags=(_NO_OUTLINE,)))
-            continue
-        overlaps = any(other.mask is not None and same_nodule(mask, other.mask) for other in nodules)
-        measurements = measure_nodule(ct, lungs, mask)
-        if not clicked and (overlaps or measurements.axes.mean_diameter_mm < SMALLEST_DIAMETER_MM):
-            continue
-        flags = (*((_OVERLAPS,) if overlaps else ()), *((_UNLIKELY,) if _unlikely(candidate) else ()))
-        nodules.append(Nodule("", candidate, mask.centroid_lps_mm(), mask, measurements, flags=flags))
-    return nodules
-
-
-_NO_OUTLINE = QualityFlag(
-    "no_outline",
-    Severity.WARNING,
-    "The segmentation model saw no nodule within 4 mm of the reader's point; nothing was measured.",
-)
-_UNLIKELY = QualityFlag(
-    "unlikely_nodule", Severity.WARNING, "The detection model does not take the reader's point for a nodule."
-)
-_OVERLAPS = QualityFlag(
-    "overlaps", Severity.WARNING, "The outline at the reader's point takes in part of another nodule of the list."
-)
-
-
-def _unlikely(candidate: NoduleCandidate) -> bool:
-    return candidate.probability is not None and candidate.probability < UNLIKELY_PROBABILITY
-
-
-def _numbered(nodules: Sequence[Nodule]) -> tuple[Nodule, ...]:
-    """Most suspicious first, named N1, N2, …."""
-
-    def suspicion(nodule: Nodule) -> tuple[float, float]:
-        malignancy = nodule.malignancy.probability if nodule.malignancy else None
-        return -(malignancy or 0.0), -(nodule.measurements.volume_mm3 if nodule.measurements else 0.0)
-
-    return tuple(replace(nodule, id=f"N{n}") for n, nodule in enumerate(sorted(nodules, key=suspicion), 1))
 
 
 def _extent(ct: CtVolume) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-NOT_INSTALLED = {"__pycache__", "Screenshots", "CMakeLists.txt"}
+NOT_INSTALLED = {"__pycache__", "Screenshots", "ExtensionsIndex", "CMakeLists.txt"}
 
 # CMakeLists.txt, list in it, and which files below its folder belong there
 LISTS = [

@@ -33,13 +33,15 @@ class Runner(Protocol):
     def cancel(self) -> None: ...
 
 
-def analysisArguments(scan, results, prior="", device="auto", date="") -> list[str]:
-    """What follows ``LungNoduleCADLib``; ``scan`` is a folder, or an image file with its date (YYYY-MM-DD)."""
+def analysisArguments(scan, results, prior="", device="auto", date="", priorDate="") -> list[str]:
+    """What follows ``LungNoduleCADLib``; a scan is a folder, or an image file with its date (YYYY-MM-DD)."""
     arguments = ["analyse", str(scan), "-o", str(results)]
     if prior:
         arguments += ["--prior", str(prior)]
     if date:
         arguments += ["--date", date]
+    if priorDate:
+        arguments += ["--prior-date", priorDate]
     return [*arguments, "--device", device, "--progress", "jsonl"]
 
 

@@ -8,6 +8,7 @@ from slicer.i18n import tr as _
 
 from LungNoduleCADSlicer.JsonProcess import JsonProcess
 from LungNoduleCADSlicer.Reading import Change, Reading
+from LungNoduleCADSlicer.ResultsRestorer import ResultsRestorer
 
 
 class CorrectionProcess(Protocol):
@@ -37,6 +38,7 @@ class Corrections:
         self.onBusy: Callable[[bool], None] = lambda _busy: None
         self.onError: Callable[[str], None] = lambda _message: None
         self._reading, self._applyAnswer, self._start = reading, applyAnswer, start
+        self._restorer = ResultsRestorer()
         self._process: CorrectionProcess | None = None
         self._study = None
         self._waiting: dict[int, Callable[[dict], None] | None] = {}
@@ -53,28 +55,36 @@ class Corrections:
         if study is None:
             return _("Analyze a scan first")
         if not (study.folder / "findings.json").is_file():
-            return _("The results folder {folder} is not here").format(folder=study.folder)
+            return self._restorer.whyNotPossible(study)
         return ""
 
     def prepare(self) -> None:
-        """Start the process, unless it runs or cannot."""
-        if self._process is None and not self.whyNotPossible():
-            study = self._study = self._reading.study
-            self._process = self._start(
-                study.folder,
-                lambda message: self._onMessage(study, message),
-                lambda code, details: self._onEnded(study, code, details),
-            )
+        """Start the process, unless it runs or the results folder is not what the scene shows."""
+        study = self._reading.study
+        if self._process is None and study is not None and not self._restorer.isNeeded(study):
+            self._begin(study)
+
+    def _begin(self, study) -> None:
+        self._study = study
+        self._process = self._start(
+            study.folder,
+            lambda message: self._onMessage(study, message),
+            lambda code, details: self._onEnded(study, code, details),
+        )
 
     def send(self, do: str, onAnswer: Callable[[dict], None] | None = None, **arguments) -> None:
         """One request; ``onAnswer`` is called with the answer when the scene shows it.
 
+        A results folder that is gone, or that holds other corrections than the scene, is written again first.
         Raises RuntimeError where the study cannot be corrected.
         """
         reason = self.whyNotPossible()
         if reason:
             raise RuntimeError(reason)
-        self.prepare()
+        if self._process is None:
+            if self._restorer.isNeeded(self._reading.study):
+                self._restorer.restore(self._reading.study)
+            self._begin(self._reading.study)
         self._number += 1
         self._waiting[self._number] = onAnswer
         self.onBusy(True)

@@ -53,7 +53,9 @@ class ModuleWidget:
         self.views, self.loader = collaborators.views, collaborators.loader
         self.corrections = Corrections(self.reading, collaborators.loader.applyAnswer, collaborators.startReview)
         self.study = StudyPanel(self._tab("StudyPanel", self.ui.studyTab, loadUi), self.reading, collaborators)
-        self.nodules = ReadingPanel(self._tab("ReadingPanel", self.ui.readingTab, loadUi), self.reading, self.views)
+        self.nodules = ReadingPanel(
+            self._tab("ReadingPanel", self.ui.readingTab, loadUi), self.reading, self.corrections, self.views
+        )
         self.correction = CorrectionPanel(
             self._tab("CorrectionPanel", self.ui.readingTab, loadUi), self.reading, self.corrections, self.views
         )
@@ -118,6 +120,8 @@ class ModuleWidget:
         self.ui.statusLabel.text = _("Correcting …") if busy else ""
 
     def onCorrectionFailed(self, message: str) -> None:
+        if self.reading.study is not None:
+            self.reading.update(self.reading.study.findings)  # widgets show what holds, not what was wished
         self.ui.statusLabel.text = message
         slicer.util.errorDisplay(message, windowTitle=_("Lung Nodule CAD"))
 

@@ -3,9 +3,7 @@
 from typing import Annotated
 
 from slicer import vtkMRMLScalarVolumeNode, vtkMRMLTextNode
-from slicer.parameterNodeWrapper import Choice, WithinRange, parameterNodeWrapper
-
-DEVICES = ["auto", "cpu", "cuda:0"]
+from slicer.parameterNodeWrapper import WithinRange, parameterNodeWrapper
 
 
 @parameterNodeWrapper
@@ -16,8 +14,9 @@ class Parameters:
     prior: vtkMRMLScalarVolumeNode
     study: vtkMRMLTextNode
     resultsFolder: str
-    device: Annotated[str, Choice(DEVICES)] = "auto"
+    device: str = "auto"
     showSaliency: bool = False
     saliencyOpacity: Annotated[float, WithinRange(0.0, 1.0)] = 0.4
     showSaliency3D: bool = False
     showSurfaces: bool = True
+    showLungs: bool = False

@@ -18,6 +18,7 @@ PRIOR_SCAN = "priorScan"
 PRIOR_SEGMENTATION = "priorSegmentation"
 REGISTRATION = "registration"
 SALIENCY = "saliency"
+GROWTH_CHART = "growthChart"
 ROLES = (SCAN, SEGMENTATION, PRIOR_SCAN, PRIOR_SEGMENTATION, REGISTRATION)
 
 
@@ -119,6 +120,14 @@ class Study:
     def remove(self) -> None:
         """Take the study and the nodes made for it out of the scene; the scans stay."""
         made = [self.get(role) for role in (SEGMENTATION, PRIOR_SEGMENTATION, REGISTRATION)]
-        for node in [*made, *self._saliencies().values(), self.node]:
+        for node in [*made, *self._saliencies().values(), *self._growthNodes(), self.node]:
             if node is not None:
                 slicer.mrmlScene.RemoveNode(node)
+
+    def _growthNodes(self) -> list:
+        """The growth plot's chart, its series and their table."""
+        chart = self.get(GROWTH_CHART)
+        if chart is None:
+            return []
+        series = [chart.GetNthPlotSeriesNode(n) for n in range(chart.GetNumberOfPlotSeriesNodes())]
+        return [*dict.fromkeys(one.GetTableNode() for one in series), *series, chart]

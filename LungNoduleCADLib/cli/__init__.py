@@ -11,7 +11,10 @@ from LungNoduleCADLib import RESEARCH_USE_ONLY, __version__
 from LungNoduleCADLib.cli.console import say_error
 from LungNoduleCADLib.errors import Cancelled, LungNoduleCADError, UsageError
 
-VERBS = ("series", "analyse", "compare", "report", "demo", "phantom", "info", "bundles", "train", "evaluate")
+VERBS = (
+    *("series", "analyse", "compare", "review", "report", "export", "demo", "phantom"),
+    *("info", "bundles", "train", "evaluate"),
+)
 
 
 class _Parser(argparse.ArgumentParser):

@@ -26,6 +26,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "--clinical", type=Path, help="JSON file with clinical facts (see Resources/clinical.schema.json)"
     )
     parser.add_argument("--date", type=_date, help="study date of an image file, YYYY-MM-DD")
+    parser.add_argument("--prior-date", type=_date, help="study date of a prior that is an image file")
     parser.add_argument(
         "--threshold",
         type=_probability,
@@ -48,6 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
             points_lps_mm=arguments.at,
             clinical_file=arguments.clinical,
             study_date=arguments.date,
+            prior_date=arguments.prior_date,
         )
     if arguments.progress == "jsonl":
         emit({"result": str(arguments.out)})

@@ -5,12 +5,16 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import os
 import platform
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser = subparsers.add_parser("info", help="versions, devices, models")
-    parser.add_argument("--json", action="store_true", help="as JSON")
+    parser.add_argument("--json", action="store_true", help="as a line of JSON")
+    parser.add_argument(
+        "--torch", action="store_true", help="name the devices that torch can use, and the one auto takes (slower)"
+    )
     parser.set_defaults(run=run)
 
 
@@ -24,7 +28,8 @@ def run(arguments: argparse.Namespace) -> int:
         "python": platform.python_version(),
         "platform": platform.platform(),
         "packages": package_versions(),
-        "devices": devices(),
+        "devices": torch_devices() if arguments.torch else devices(),
+        "auto": auto_device() if arguments.torch else None,
         "models_folder": str(models_folder()),
         "models": [
             {
@@ -38,7 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
         "research_use_only": RESEARCH_USE_ONLY,
     }
     if arguments.json:
-        print(json.dumps(info, indent=2))
+        print(json.dumps(info))
         return 0
     print(f"LungNoduleCAD {info['version']} on Python {info['python']}, {info['platform']}")
     print("packages: " + ", ".join(f"{name} {number}" for name, number in info["packages"].items()))
@@ -51,11 +56,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 def devices() -> list[dict[str, str]]:
     """The CPU, and CUDA devices as the driver lists them (without loading torch, which takes seconds)."""
-    import os
     import shutil
     import subprocess
 
-    found = [{"id": "cpu", "name": f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores"}]
+    found = [_cpu()]
     query = shutil.which("nvidia-smi")
     if query:
         command = [query, "--query-gpu=name", "--format=csv,noheader"]
@@ -64,3 +68,22 @@ def devices() -> list[dict[str, str]]:
             listed = subprocess.run(command, capture_output=True, text=True, timeout=5, check=True)
             found += [{"id": f"cuda:{n}", "name": name.strip()} for n, name in enumerate(listed.stdout.splitlines())]
     return found
+
+
+def torch_devices() -> list[dict[str, str]]:
+    """The CPU, and the CUDA devices that the installed torch can use."""
+    import torch
+
+    names = [torch.cuda.get_device_name(n) for n in range(torch.cuda.device_count())]
+    return [_cpu(), *({"id": f"cuda:{n}", "name": name} for n, name in enumerate(names))]
+
+
+def auto_device() -> str:
+    """The id of the device that ``--device auto`` takes."""
+    from LungNoduleCADLib.networks.build import choose_device
+
+    return choose_device("auto")
+
+
+def _cpu() -> dict[str, str]:
+    return {"id": "cpu", "name": f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores"}

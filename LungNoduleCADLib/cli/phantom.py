@@ -49,7 +49,9 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.progress == "jsonl":
         emit({"result": str(out)})
     else:
-        print(f"{out}: patient {seed} in {BASELINE}/ and, {DAYS_BETWEEN} days later, {FOLLOW_UP}/; truth in {FILE_NAME}")
+        print(
+            f"{out}: patient {seed} in {BASELINE}/ and, {DAYS_BETWEEN} days later, {FOLLOW_UP}/; truth in {FILE_NAME}"
+        )
     return 0
 
 

@@ -13,7 +13,7 @@ from LungNoduleCADLib.errors import InputError
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = subparsers.add_parser("series", help="list the image series in a folder and the one that would be used")
     parser.add_argument("folder", type=Path, metavar="FOLDER", help="searched with its subfolders")
-    parser.add_argument("--json", action="store_true", help="write JSON to standard output")
+    parser.add_argument("--json", action="store_true", help="write a line of JSON to standard output")
     parser.set_defaults(run=run)
 
 
@@ -30,7 +30,7 @@ def run(args: argparse.Namespace) -> int:
     except InputError as error:
         reason, code = str(error), error.exit_code
     if args.json:
-        print(json.dumps(_as_json(args.folder, series, chosen, reason), indent=2))
+        print(json.dumps(_as_json(args.folder, series, chosen, reason)))
     else:
         _print_table(series, chosen, reason)
     return code
@@ -51,6 +51,9 @@ def _series_as_json(ref: SeriesRef) -> dict[str, object]:
         "series_uid": facts.series_uid,
         "study_uid": facts.study_uid,
         "study_date": facts.study_date.isoformat() if facts.study_date else None,
+        "patient_key": facts.patient_key,
+        "age_years": facts.age_years,
+        "sex": facts.sex,
         "description": facts.description,
         "modality": ref.modality,
         "slices": ref.n_slices,
@@ -58,6 +61,7 @@ def _series_as_json(ref: SeriesRef) -> dict[str, object]:
         "slice_thickness_mm": facts.slice_thickness_mm,
         "kernel": facts.kernel,
         "folder": str(ref.files[0].parent),
+        "files": [str(path) for path in ref.files],
         "usable": ref.usable,
         "flags": [{"code": f.code, "severity": str(f.severity), "message": f.message} for f in ref.flags],
     }

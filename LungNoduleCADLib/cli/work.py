@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import date
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from LungNoduleCADLib.cli.console import wide_console
 from LungNoduleCADLib.domain.clinical import ClinicalContext
@@ -56,6 +56,7 @@ class Session:
         points_lps_mm: Sequence[Point] = (),
         clinical_file: Path | None = None,
         study_date: date | None = None,
+        prior_date: date | None = None,
         finish: Callable[[Path, StudyFindings], None] | None = None,
     ) -> StudyFindings:
         """Analyse a scan, compare it with a prior one if there is one, and write everything to ``out``.
@@ -78,7 +79,7 @@ class Session:
         with new_results(out) as folder:
             # both are read before the models are loaded: what cannot be read is said at once
             ct = _read(source, progress, study_date)
-            prior_ct = _read(prior, progress, None) if prior else None
+            prior_ct = _read(prior, progress, prior_date) if prior else None
             models = pipeline.Models.load(self.device, self.threshold)
             current = self._analysed(ct, models, progress, points_lps_mm, clinical)
             earlier = self._analysed(prior_ct, models, progress, (), None) if prior_ct else None
@@ -152,8 +153,8 @@ class Session:
         )
 
     def _write(self, folder: Path, current: AnalysedStudy, compared: Comparison | None) -> None:
-        from LungNoduleCADLib.report.reread import write_ct
-        from LungNoduleCADLib.report.write import write_results
+        from LungNoduleCADLib.report.reread import TRANSFORM_NAME, write_ct
+        from LungNoduleCADLib.report.write import PRIOR, write_results
 
         prior = compared.prior if compared else None
         write_results(current.findings, current.ct, current.lungs, folder, prior.ct if prior else None)
@@ -161,10 +162,10 @@ class Session:
         if compared is not None and prior is not None:
             import SimpleITK as sitk
 
-            (folder / "prior").mkdir()
-            write_results(prior.findings, prior.ct, prior.lungs, folder / "prior")
-            write_ct(prior.ct, prior.lungs, folder / "prior")
-            sitk.WriteTransform(compared.registration.transform, str(folder / "current_to_prior.h5"))
+            (folder / PRIOR).mkdir()
+            write_results(prior.findings, prior.ct, prior.lungs, folder / PRIOR)
+            write_ct(prior.ct, prior.lungs, folder / PRIOR)
+            sitk.WriteTransform(compared.registration.transform, str(folder / TRANSFORM_NAME))
 
 
 def read_clinical(file: Path) -> ClinicalContext:
@@ -174,23 +175,30 @@ def read_clinical(file: Path) -> ClinicalContext:
     ------
     InputError : not JSON, an unknown field, or a value of the wrong kind.
     """
+    try:
+        facts = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"{file} cannot be read as clinical facts",
+            expected="a JSON file",
+            got=str(error),
+            todo=f"see Resources/{CLINICAL_SCHEMA}",
+        ) from error
+    return clinical_context(facts, file.name)
+
+
+def clinical_context(facts: Any, name: str) -> ClinicalContext:
+    """Clinical facts from plain JSON values; InputError as ``read_clinical``."""
     from jsonschema import Draft202012Validator
     from jsonschema.exceptions import best_match
 
     from LungNoduleCADLib.report.findings_json import schema_path
 
-    todo = f"see Resources/{CLINICAL_SCHEMA}"
-    try:
-        facts = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(
-            f"{file} cannot be read as clinical facts", expected="a JSON file", got=str(error), todo=todo
-        ) from error
     schema = json.loads(schema_path(CLINICAL_SCHEMA).read_text(encoding="utf-8"))
     wrong = best_match(Draft202012Validator(schema).iter_errors(facts))
     if wrong is not None:
         place = wrong.json_path.removeprefix("$").lstrip(".") or "its top level"
-        raise InputError(f"{file.name} is not valid at {place}", got=wrong.message, todo=todo)
+        raise InputError(f"{name} is not valid at {place}", got=wrong.message, todo=f"see Resources/{CLINICAL_SCHEMA}")
     return ClinicalContext(**facts)
 
 

@@ -9,7 +9,14 @@ from LungNoduleCADLib.domain.findings import StudyFindings
 from LungNoduleCADLib.domain.lung_rads import LungRadsAssessment, LungRadsCategory
 from LungNoduleCADLib.domain.nodule import Nodule, Review
 from LungNoduleCADLib.domain.quality import Severity
-from LungNoduleCADLib.guidelines.lung_rads_2022 import READER, assess_exam, assess_nodule, facts_of
+from LungNoduleCADLib.guidelines.lung_rads_2022 import (
+    READER,
+    READER_RULE,
+    assess_exam,
+    assess_nodule,
+    facts_of,
+    reader_decision,
+)
 
 MANY_NEW_NODULES = 6
 NOT_ASSESSED = (
@@ -28,14 +35,25 @@ def assess_findings(findings: StudyFindings) -> StudyFindings:
     findings = replace(findings, prior=prior)
     nodules = tuple(replace(nodule, lung_rads=_of_nodule(nodule, findings)) for nodule in findings.nodules)
     findings = replace(findings, nodules=nodules)
-    if findings.lung_rads and findings.lung_rads.decided_by == READER:
-        return findings
     exam = assess_exam(
         [(nodule.id, nodule.lung_rads) for nodule in nodules if nodule.lung_rads],
         significant_other_finding=findings.clinical.significant_other_finding if findings.clinical else None,
         notes=_exam_notes(findings),
     )
-    return replace(findings, lung_rads=exam)
+    decided = findings.lung_rads
+    by_reader = decided is not None and decided.decided_by == READER
+    return replace(findings, lung_rads=_readers_exam(decided, exam, findings) if by_reader else exam)  # type: ignore[arg-type]
+
+
+def _readers_exam(
+    decided: LungRadsAssessment, by_rules: LungRadsAssessment, findings: StudyFindings
+) -> LungRadsAssessment:
+    """The reader's category, saying what the rules give now; the modifier S follows the clinical facts."""
+    told = findings.clinical is not None and findings.clinical.significant_other_finding is not None
+    modifier_s = by_rules.modifier_s if told else decided.modifier_s
+    if decided.rule_id != READER_RULE:
+        return replace(decided, modifier_s=modifier_s)
+    return replace(reader_decision(decided.category, by_rules), notes=by_rules.notes, modifier_s=modifier_s)
 
 
 def _of_nodule(nodule: Nodule, findings: StudyFindings) -> LungRadsAssessment | None:

@@ -25,6 +25,7 @@ GROWTH_MM = 1.5
 DAYS_PER_MONTH = 365.25 / 12
 JUXTAPLEURAL_BELOW_MM = 10.0
 READER = "reader"
+READER_RULE = "reader-decision"
 
 
 @dataclass(frozen=True)
@@ -138,7 +139,7 @@ def assess_exam(
 def reader_decision(category: LungRadsCategory, instead_of: LungRadsAssessment | None) -> LungRadsAssessment:
     """A category that a reader set by hand; it is kept, and says what the rules gave."""
     by_rules = f"; the rules gave {instead_of.category} ({instead_of.rule_id})" if instead_of else ""
-    assessment = _assessment(category, "reader-decision", f"category set by the reader{by_rules}", ())
+    assessment = _assessment(category, READER_RULE, f"category set by the reader{by_rules}", ())
     return replace(assessment, source="reader", decided_by=READER)
 
 

@@ -51,7 +51,7 @@ def _common(ct: CtVolume, patient_id: str, patient_name: str) -> Dataset:
     dataset.AccessionNumber = dataset.ReferringPhysicianName = dataset.StudyID = ""
     dataset.Modality = "CT"
     dataset.Manufacturer = series.manufacturer or "LungNoduleCAD"
-    dataset.SeriesDescription = series.description
+    dataset.StudyDescription, dataset.SeriesDescription = "CT chest, synthetic", series.description
     dataset.PatientName, dataset.PatientID = patient_name, patient_id
     dataset.PatientBirthDate, dataset.PatientSex = "", series.sex or ""
     if series.age_years is not None:

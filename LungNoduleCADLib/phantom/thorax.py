@@ -38,7 +38,7 @@ from LungNoduleCADLib.phantom.trees import Segment, Trees, draw_airways, draw_ve
 _BLUR_MM = 0.6
 _NOISE_HU = 20.0
 _SLAB = 8
-_AGE_YEARS = 62
+_AGE_YEARS, _SEX = 62, "F"
 PLAN = Method("phantom_plan", "1")
 
 
@@ -220,7 +220,7 @@ def _description(
         study_date=baseline_date + timedelta(days=days_later),
         description=f"Synthetic thorax, {when}",
         age_years=float(_AGE_YEARS + days_later // 365),
-        sex="O",
+        sex=_SEX,
         slice_thickness_mm=thickness_mm,
         kernel="SYNTHETIC",
         manufacturer="LungNoduleCAD",

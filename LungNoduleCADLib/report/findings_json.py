@@ -18,7 +18,14 @@ from cattrs.preconf.json import make_converter
 from LungNoduleCADLib import RESEARCH_USE_ONLY
 from LungNoduleCADLib.domain.clinical import ClinicalContext
 from LungNoduleCADLib.domain.comparison import Growth, NoduleMatch, RegistrationQuality, StudyComparison
-from LungNoduleCADLib.domain.findings import SCHEMA_VERSION, Edit, LungSummary, OperatingPoint, RatedPlace, StudyFindings
+from LungNoduleCADLib.domain.findings import (
+    SCHEMA_VERSION,
+    Edit,
+    LungSummary,
+    OperatingPoint,
+    RatedPlace,
+    StudyFindings,
+)
 from LungNoduleCADLib.domain.geometry import Geometry
 from LungNoduleCADLib.domain.lung_rads import LungRadsAssessment
 from LungNoduleCADLib.domain.provenance import Provenance

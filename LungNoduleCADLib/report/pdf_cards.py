@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
 
@@ -29,9 +30,20 @@ def picture(path: Path, width: float) -> Image | None:
     """An image scaled to a width, if the file is there."""
     if not path.is_file():
         return None
-    image = Image(str(path))
+    image = Image(BytesIO(_as_jpeg(path, path.stat().st_mtime_ns)))
     image.drawWidth, image.drawHeight = width, width * image.imageHeight / image.imageWidth
     return image
+
+
+@lru_cache(maxsize=256)
+def _as_jpeg(path: Path, _changed_ns: int) -> bytes:
+    """A picture as JPEG of the best quality, which a PDF takes as it is: CT noise hardly shrinks otherwise."""
+    from PIL import Image as Picture
+
+    jpeg = BytesIO()
+    with Picture.open(path) as picture:
+        picture.convert("RGB").save(jpeg, "JPEG", quality=95, subsampling=0)
+    return jpeg.getvalue()
 
 
 def nodule_card(nodule: Nodule, findings: StudyFindings, images: Path, width: float) -> Iterator[Flowable]:
@@ -153,15 +165,19 @@ def _growth_plot(nodule: Nodule, match: NoduleMatch | None, findings: StudyFindi
         or match.growth is None
     ):
         return None
-    from LungNoduleCADLib.report.figures import save_growth
-
     before, now = prior.measurements.volume_mm3, nodule.measurements.volume_mm3
     low, high = (before * (1 + change / 100) for change in match.growth.volume_change_interval_95_percent)
     days = (findings.prior.series.study_date, findings.series.study_date) if findings.prior else (None, None)
     labels = tuple(value.isoformat() if value else name for value, name in zip(days, ("prior", "current"), strict=True))
-    drawing = BytesIO()
-    save_growth((before, now), (low, high), labels, drawing)  # type: ignore[arg-type]
-    drawing.seek(0)
-    image = Image(drawing)
+    image = Image(BytesIO(_drawn_growth((before, now), (low, high), labels)))  # type: ignore[arg-type]
     image.drawWidth, image.drawHeight = width, width * image.imageHeight / image.imageWidth
     return image
+
+
+@lru_cache(maxsize=256)
+def _drawn_growth(volumes: tuple[float, float], interval_95: tuple[float, float], labels: tuple[str, str]) -> bytes:
+    from LungNoduleCADLib.report.figures import save_growth
+
+    drawing = BytesIO()
+    save_growth(volumes, interval_95, labels, drawing)
+    return drawing.getvalue()

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import asdict
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +16,15 @@ from LungNoduleCADLib.domain.masks import LungMask
 from LungNoduleCADLib.domain.nodule import Review
 from LungNoduleCADLib.domain.provenance import Provenance
 from LungNoduleCADLib.guidelines.exam import assess_findings
+from LungNoduleCADLib.guidelines.lung_rads_2022 import READER
 from LungNoduleCADLib.report import findings_json
 from LungNoduleCADLib.report.folder import new_results
 from LungNoduleCADLib.report.nodule_json import saliency_name
+from LungNoduleCADLib.report.outlines import outline_path, write_outline
 from LungNoduleCADLib.report.pdf_style import PAPERS
 
-IMAGES = "images"
+IMAGES, OVERVIEW = "images", "overview.png"
+PRIOR = "prior"
 RUN_FILE = "run.json"
 
 
@@ -27,6 +32,8 @@ def write_results(
     findings: StudyFindings, ct: CtVolume, lungs: LungMask, folder: Path, prior_ct: CtVolume | None = None
 ) -> None:
     """Write findings.json, report.pdf, segmentation.seg.nrrd, saliency/, images/ and run.json into ``folder``.
+
+    Outlines that a reader drew are kept by themselves too (``outlines/``).
 
     Parameters
     ----------
@@ -45,6 +52,8 @@ def write_results(
             path = folder / saliency_name(nodule.id)
             path.parent.mkdir(exist_ok=True)
             write_saliency(nodule, path)
+        if nodule.mask is not None and nodule.mask.method.name == READER:
+            write_outline(nodule.mask, outline_path(folder, nodule.id, 0))
     write_images(findings, ct, lungs, folder / IMAGES, prior_ct)
     build_pdf(findings, folder / IMAGES, folder / FILE_NAME)
 
@@ -52,20 +61,49 @@ def write_results(
 def write_images(
     findings: StudyFindings, ct: CtVolume, lungs: LungMask, folder: Path, prior_ct: CtVolume | None = None
 ) -> None:
-    """The pictures that the PDF is made of; they need the CT, so they are kept."""
+    """The pictures that the PDF is made of and that are not there yet; they need the CT, so they are kept."""
+    for draw in missing_images(findings, ct, lungs, folder, prior_ct):
+        draw()
+
+
+def missing_images(
+    findings: StudyFindings, ct: CtVolume, lungs: LungMask, folder: Path, prior_ct: CtVolume | None = None
+) -> Iterator[Callable[[], None]]:
+    """A call for each picture that is not in ``folder`` yet; it is drawn beside its place and then moved there."""
     from LungNoduleCADLib.report.figures import save_key_images, save_overview, save_pair
 
     folder.mkdir(exist_ok=True)
+    wanted: dict[str, Callable[[Path], None]] = {}
     if lungs.labels.any():
-        save_overview(findings.nodules, ct, lungs, folder / "overview.png")
+        wanted[OVERVIEW] = partial(save_overview, findings.nodules, ct, lungs)
     earlier = {nodule.id: nodule for nodule in findings.prior.nodules} if findings.prior else {}
-    matches = findings.comparison.matches if findings.comparison else ()
-    pairs = {match.current_id: earlier.get(match.prior_id or "") for match in matches}
+    partners = pairs_of(findings)
     for nodule in findings.nodules:
-        save_key_images(nodule, ct, folder / f"{nodule.id}.png")
-        before = pairs.get(nodule.id)
+        key_images, pair = image_names(nodule.id)
+        wanted[key_images] = partial(save_key_images, nodule, ct)
+        before = earlier.get(partners.get(nodule.id) or "")
         if before is not None and prior_ct is not None:
-            save_pair(before, prior_ct, nodule, ct, folder / f"{nodule.id}_prior.png")
+            wanted[pair] = partial(save_pair, before, prior_ct, nodule, ct)
+    for name, draw in wanted.items():
+        if not (folder / name).is_file():
+            yield partial(_put, draw, folder / name)
+
+
+def image_names(nodule_id: str) -> tuple[str, str]:
+    """Files of a nodule's key images and of its pair of prior and current image."""
+    return f"{nodule_id}.png", f"{nodule_id}_prior.png"
+
+
+def pairs_of(findings: StudyFindings) -> dict[str | None, str | None]:
+    """{current nodule id: prior nodule id}."""
+    matches = findings.comparison.matches if findings.comparison else ()
+    return {match.current_id: match.prior_id for match in matches}
+
+
+def _put(draw: Callable[[Path], None], path: Path) -> None:
+    partial_path = path.with_name(f".{path.name}.partial")
+    draw(partial_path)
+    partial_path.replace(path)
 
 
 def rewrite_report(out: Path, paper: str = "A4") -> StudyFindings:
@@ -83,8 +121,25 @@ def rewrite_report(out: Path, paper: str = "A4") -> StudyFindings:
     with new_results(out) as folder:
         shutil.copytree(out, folder, dirs_exist_ok=True)
         findings_json.write_document(updated, folder / findings_json.FILE_NAME)
+        _draw_again(findings, folder)
         build_pdf(findings, folder / IMAGES, folder / FILE_NAME, PAPERS[paper])
     return findings
+
+
+def _draw_again(findings: StudyFindings, folder: Path) -> None:
+    """The pictures that a review took away because they no longer held."""
+    from LungNoduleCADLib.report.reread import CT_NAME, read_images
+
+    names = [OVERVIEW, *(image_names(nodule.id)[0] for nodule in findings.nodules)]
+    names += [image_names(now)[1] for now, before in pairs_of(findings).items() if now and before]
+    if all((folder / IMAGES / name).is_file() for name in names) or not (folder / CT_NAME).is_file():
+        return
+    shown, ct, lungs = read_images(folder, findings, len(findings.edits))
+    prior_ct = None
+    if findings.prior is not None and (folder / PRIOR / CT_NAME).is_file():
+        prior, prior_ct, _ = read_images(folder / PRIOR, findings.prior, len(findings.edits))
+        shown = replace(shown, prior=prior)
+    write_images(shown, ct, lungs, folder / IMAGES, prior_ct)
 
 
 def _with_derived(document: dict[str, Any], assessed: dict[str, Any]) -> dict[str, Any]:

@@ -20,7 +20,7 @@ TIERS = [
     {"imaging", "dicom", "bundles", "networks", "evaluation"},
     STAGES,
     {"report"},
-    {"pipeline", "training"},
+    {"nodule_list", "pipeline", "review", "review_case", "training"},
     {"cli", "__main__"},
 ]
 TIER_OF = {part: tier for tier, parts in enumerate(TIERS) for part in parts}

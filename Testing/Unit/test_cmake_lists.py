@@ -28,6 +28,13 @@ def test_the_cmake_lists_hold_what_the_extension_cannot_do_without(repository: P
     assert "requirements.txt" in listed["Resources"]
 
 
+def test_pictures_and_the_catalogues_entry_are_not_installed(repository: Path) -> None:
+    lists = runpy.run_path(str(repository / "Testing" / "update_cmake_lists.py"))
+
+    assert (repository / "Resources" / "ExtensionsIndex").is_dir()
+    assert all("/" not in file for file in lists["files_listed"]("Resources", "RESOURCE_FILES"))
+
+
 @pytest.mark.parametrize("folder", ["LungNoduleCAD", "LungNoduleCADLib"])
 def test_scripts_are_handed_to_slicers_macro(repository: Path, folder: str) -> None:
     text = (repository / folder / "CMakeLists.txt").read_text(encoding="utf-8")

@@ -11,6 +11,7 @@ import slicer
 
 from LungNoduleCADSlicer.ModuleWidget import Collaborators
 from LungNoduleCADSlicer.SampleResults import ball, noduleRecord, sampleScan, writeSampleResults
+from LungNoduleCADSlicer.ScanSources import ScanSources
 from LungNoduleCADSlicer.Views import lpsToRas
 
 RADIUS_OF_ADDED_MM = 3.0
@@ -21,7 +22,7 @@ def fakePanel(test):
     widget = slicer.modules.LungNoduleCADWidget
     collaborators = Collaborators.genuine()
     collaborators.runner, collaborators.installer = FakeRunner(), FakeInstaller()
-    collaborators.startReview = FakeReview
+    collaborators.startReview, collaborators.sources = FakeReview, ScanSources(FakeLibrary())
     widget.build(collaborators)
     test.addCleanup(lambda: widget.build(Collaborators.genuine()))
     return widget.panel
@@ -68,6 +69,38 @@ class FakeInstaller:
 
     def remark(self) -> str:
         return ""
+
+
+class FakeLibrary:
+    """Starts nothing: the looks into folders and the question for devices stay open until a test answers them."""
+
+    def __init__(self) -> None:
+        self.asked: list[FakeProcess] = []
+
+    def __call__(self, arguments: list[str], onMessage, onEnded) -> "FakeProcess":
+        self.asked.append(FakeProcess(arguments, onMessage, onEnded))
+        return self.asked[-1]
+
+    def last(self, verb: str) -> "FakeProcess":
+        return next(process for process in reversed(self.asked) if process.arguments[0] == verb)
+
+
+class FakeProcess:
+    """Stands for a ``JsonProcess``."""
+
+    def __init__(self, arguments: list[str], onMessage, onEnded) -> None:
+        self.arguments, self.running = arguments, True
+        self._onMessage, self._onEnded = onMessage, onEnded
+
+    def answer(self, message: dict | None, code: int = 0, details: str = "") -> None:
+        if message is not None:
+            self._onMessage(message)
+        self.running = False
+        self._onEnded(code, details)
+
+    def close(self) -> None:
+        if self.running:
+            self.answer(None, 130, "Cancelled")
 
 
 class FakeRunner:

@@ -24,6 +24,23 @@ def test_info_as_json_names_versions_devices_and_models(capsys: pytest.CaptureFi
     assert said["research_use_only"] == RESEARCH_USE_ONLY
 
 
+def test_info_asks_torch_which_device_auto_takes(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
+    monkeypatch.setattr("torch.cuda.get_device_name", lambda _number: "NVIDIA A")
+
+    assert main(["info", "--json", "--torch"]) == 0
+
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 1  # the panel reads lines
+    said = json.loads(lines[0])
+    assert said["auto"] == "cuda:0"
+    assert [device["id"] for device in said["devices"]] == ["cpu", "cuda:0"]
+    assert said["devices"][1]["name"] == "NVIDIA A"
+
+
 def test_info_for_people_ends_with_what_it_is_not_for(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["info"]) == 0
 

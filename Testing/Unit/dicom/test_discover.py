@@ -194,9 +194,12 @@ def test_the_series_verb_lists_as_table_and_json(box_files: list[Path], capsys: 
     assert run_verb(box_files[0].parent) == 0
     assert "16" in capsys.readouterr().out
     assert run_verb(box_files[0].parent, "--json") == 0
-    answer = json.loads(capsys.readouterr().out)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 1  # the panel reads lines
+    answer = json.loads(lines[0])
     assert answer["chosen"] == 0
     assert answer["series"][0]["spacing_kji_mm"] == pytest.approx([1.5, 6.0, 5.0])
+    assert answer["series"][0]["files"] == [str(path) for path in find_series(box_files[0].parent)[0].files]
 
 
 def test_the_series_verb_ends_with_3_where_nothing_is_usable(

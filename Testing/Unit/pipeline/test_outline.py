@@ -11,8 +11,7 @@ from LungNoduleCADLib.domain.masks import LungMask, NoduleMask
 from LungNoduleCADLib.domain.nodule import Nodule, NoduleCandidate, Origin, Point
 from LungNoduleCADLib.domain.provenance import Method
 from LungNoduleCADLib.domain.study import SeriesDescription
-from LungNoduleCADLib.pipeline import _outline
-from LungNoduleCADLib.progress import Progress
+from LungNoduleCADLib.nodule_list import Looks, Models, with_candidates
 
 GEOMETRY = Geometry((40, 60, 60), (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
 METHOD = Method("stub", "1")
@@ -34,7 +33,8 @@ class BoxSegmenter:
 def outlined(size: int, *candidates: NoduleCandidate) -> list[Nodule]:
     ct = CtVolume(np.full(GEOMETRY.shape_kji, -850, np.int16), GEOMETRY, SeriesDescription("1"))
     lungs = LungMask(np.ones(GEOMETRY.shape_kji, np.uint8), GEOMETRY, METHOD)
-    return _outline(ct, lungs, candidates, BoxSegmenter(size), Progress())  # type: ignore[arg-type]
+    models = Models(BoxSegmenter(size), None, 0.8)  # type: ignore[arg-type]
+    return with_candidates((), candidates, Looks(ct, lungs, lambda: models))
 
 
 def found(*point: float) -> NoduleCandidate:

@@ -1,0 +1,115 @@
+"""The clinical facts as a form. Every field may be unknown, and unknown is not "no"."""
+
+from collections.abc import Callable
+
+from slicer.i18n import tr as _
+
+from LungNoduleCADSlicer.Signals import connect
+
+UNKNOWN = "unknown"
+MAXIMUM_AGE_YEARS = 130
+MAXIMUM = 1000
+FACTS = (
+    "age_years",
+    "sex",
+    "smoking_status",
+    "pack_years",
+    "years_since_quit",
+    "family_history_lung_cancer",
+    "emphysema",
+    "prior_cancer",
+    "significant_other_finding",
+)
+
+
+class ClinicalForm:
+    """Values as Resources/clinical.schema.json has them; ``onChanged`` is called when the reader changed one."""
+
+    def __init__(self, ui, onChanged: Callable[[], None]) -> None:
+        self._onChanged = onChanged
+        noYes = [(_("no"), False), (_("yes"), True)]
+        self._choices = {
+            "sex": (ui.sexBox, [(_("female"), "F"), (_("male"), "M"), (_("other"), "O")]),
+            "smoking_status": (
+                ui.smokingBox,
+                [(_("never"), "never"), (_("former"), "former"), (_("current"), "current")],
+            ),
+            "family_history_lung_cancer": (ui.familyHistoryBox, noYes),
+            "emphysema": (ui.emphysemaBox, noYes),
+            "prior_cancer": (ui.priorCancerBox, noYes),
+            "significant_other_finding": (ui.otherFindingBox, noYes),
+        }
+        self._numbers = {
+            "age_years": (ui.ageEdit, MAXIMUM_AGE_YEARS),
+            "pack_years": (ui.packYearsEdit, MAXIMUM),
+            "years_since_quit": (ui.quitEdit, MAXIMUM),
+        }
+        for box, choices in self._choices.values():
+            box.addItem(_("unknown"), UNKNOWN)
+            for text, value in choices:
+                box.addItem(text, value)
+            connect(box, "currentIndexChanged(int)", self._onEdited)
+        for edit, _maximum in self._numbers.values():
+            edit.placeholderText = _("unknown")
+            connect(edit, "textChanged(QString)", self._onEdited)
+        self._enableSmoking()
+
+    @property
+    def values(self) -> dict:
+        """All facts; None is unknown. A text that is no number within its limits counts as unknown."""
+        found = {name: _chosen(box) for name, (box, _choices) in self._choices.items()}
+        for name, (edit, maximum) in self._numbers.items():
+            found[name] = numberOf(edit.text, maximum) if self._applies(name) else None
+        return {name: found[name] for name in FACTS}
+
+    @property
+    def faults(self) -> list[str]:
+        """A sentence for each text that cannot be used."""
+        return [
+            _('"{text}" is not a number from 0 to {maximum}').format(text=edit.text, maximum=maximum)
+            for name, (edit, maximum) in self._numbers.items()
+            if self._applies(name) and edit.text.strip() and numberOf(edit.text, maximum) is None
+        ]
+
+    def show(self, values: dict) -> None:
+        """Without telling that it changed."""
+        for name, (box, choices) in self._choices.items():
+            index = next((row for row, (_text, value) in enumerate(choices, 1) if value == values.get(name)), 0)
+            _quietly(box, "currentIndex", index)
+        for name, (edit, maximum) in self._numbers.items():
+            value = values.get(name)
+            if numberOf(edit.text, maximum) != value or value is None:
+                _quietly(edit, "text", "" if value is None else f"{value:g}")
+        self._enableSmoking()
+
+    def _onEdited(self, *_value) -> None:
+        self._enableSmoking()
+        self._onChanged()
+
+    def _enableSmoking(self) -> None:
+        for name, (edit, _maximum) in self._numbers.items():
+            edit.enabled = self._applies(name)
+
+    def _applies(self, name: str) -> bool:
+        """Who never smoked has no pack years, and who still smokes did not quit."""
+        status = _chosen(self._choices["smoking_status"][0])
+        return status not in {"pack_years": ("never",), "years_since_quit": ("never", "current")}.get(name, ())
+
+
+def _chosen(box):
+    return None if box.currentData == UNKNOWN else box.currentData
+
+
+def numberOf(text: str, maximum: float) -> float | None:
+    """A number from 0 to the maximum, with a point or a comma; None where it is none."""
+    try:
+        value = float(text.strip().replace(",", "."))
+    except ValueError:
+        return None
+    return value if 0 <= value <= maximum else None
+
+
+def _quietly(widget, name: str, value) -> None:
+    wasBlocked = widget.blockSignals(True)
+    setattr(widget, name, value)
+    widget.blockSignals(wasBlocked)

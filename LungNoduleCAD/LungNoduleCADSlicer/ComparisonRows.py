@@ -1,0 +1,70 @@
+"""The rows of the comparison: what a reader wants to see of each nodule in the two CTs."""
+
+from dataclasses import dataclass
+
+from slicer.i18n import tr as _
+
+from LungNoduleCADSlicer import GrowthWords
+from LungNoduleCADSlicer.GrowthWords import NONE
+
+
+@dataclass(frozen=True)
+class ComparisonRow:
+    """A pair, or a nodule of one CT only (the other record is None); ``remark`` is shown as tooltip."""
+
+    match: dict
+    current: dict | None
+    prior: dict | None
+    texts: tuple[str, ...]
+    remark: str
+
+
+def headers() -> list[str]:
+    return [_("Prior → now"), _("Change"), _("Mean Ø mm"), _("Volume"), _("VDT days")]
+
+
+def rowsOf(study) -> list[ComparisonRow]:
+    """In the order of the findings: current nodules by suspicion, then those that are gone."""
+    return [
+        _rowOf(match, study.nodule(match["current_id"]), study.priorNodule(match["prior_id"]))
+        for match in study.matches
+    ]
+
+
+def _rowOf(match: dict, current: dict | None, prior: dict | None) -> ComparisonRow:
+    change = match["change"]
+    if current is not None and current["review"] == "rejected":
+        change = _("{change}, rejected").format(change=change)
+    texts = (
+        f"{match['prior_id'] or NONE} → {match['current_id'] or NONE}",
+        change,
+        f"{_diameter(prior)} → {_diameter(current)}",
+        _volumeChange(match),
+        _doublingTime(match),
+    )
+    remark = "\n".join(filter(None, [GrowthWords.growth(match), GrowthWords.flags(match["flags"])]))
+    return ComparisonRow(match, current, prior, texts, remark)
+
+
+def _diameter(nodule: dict | None) -> str:
+    value = nodule["mean_diameter_mm"] if nodule else None
+    return NONE if value is None else f"{value:.1f}"
+
+
+def _volumeChange(match: dict) -> str:
+    if match["volume_change_percent"] is None:
+        return NONE
+    low, high = match["volume_change_interval_95_percent"]
+    return _("{change:+.0f}%\n{low:+.0f} to {high:+.0f}%").format(
+        change=match["volume_change_percent"], low=low, high=high
+    )
+
+
+def _doublingTime(match: dict) -> str:
+    """Only where it is determined and the nodule grew, as in the report."""
+    days, interval = match["vdt_days"], match["vdt_interval_95_days"]
+    if days is None or days < 0 or (interval is not None and None in interval):
+        return NONE
+    if interval is None:
+        return f"{days:,.0f}"
+    return _("{days:,.0f}\n{low:,.0f} to {high:,.0f}").format(days=days, low=interval[0], high=interval[1])

@@ -1,0 +1,104 @@
+"""What the slice and 3D views show: where they look, the scan, outlines, surfaces and the Grad-CAM map."""
+
+import slicer
+import vtk
+from slicer.i18n import tr as _
+
+from LungNoduleCADSlicer.SaliencyRendering import SaliencyRendering
+from LungNoduleCADSlicer.Segments import CLOSED_SURFACE, idsOf, isLung
+
+# the chosen nodule stands out against the others
+CHOSEN_OPACITY, OTHER_OPACITY = 1.0, 0.45
+LEGEND = "LungNoduleCAD.Legend"
+
+
+def lpsToRas(point) -> tuple[float, float, float]:
+    """The way back is the same."""
+    return -point[0], -point[1], point[2]
+
+
+class Views:
+    """All views of the application; nodes come from ``StudyLoader``."""
+
+    def __init__(self) -> None:
+        self._rendering = SaliencyRendering()
+
+    def jumpTo(self, pointLps) -> None:
+        """All slice views onto a point, and the 3D views turn about it."""
+        ras = lpsToRas(pointLps)
+        slicer.vtkMRMLSliceNode.JumpAllSlices(slicer.mrmlScene, *ras, slicer.vtkMRMLSliceNode.CenteredJumpSlice)
+        for camera in slicer.util.getNodesByClass("vtkMRMLCameraNode"):
+            _lookAt(camera, ras)
+
+    def showScan(self, volumeNode) -> None:
+        slicer.util.setSliceViewerLayers(background=volumeNode, foreground=None, fit=True)
+
+    def showOnly(self, segmentationNode, others) -> None:
+        """The outlines of one study; those of ``others`` are hidden."""
+        for node in [*others, segmentationNode]:
+            if node is not None and node.GetDisplayNode() is not None:
+                node.GetDisplayNode().SetVisibility(node is segmentationNode)
+
+    def showSurfaces(self, segmentationNode, visible: bool, lungs: bool = False) -> None:
+        """Surfaces of nodules, and of the lungs, which are made only when asked for: they take a second."""
+        display = segmentationNode.GetDisplayNode()
+        segmentation = segmentationNode.GetSegmentation()
+        if lungs:
+            segmentationNode.CreateClosedSurfaceRepresentation()
+        wasModifying = display.StartModify()
+        for segmentId in idsOf(segmentation):
+            shown = lungs if isLung(segmentId) else visible
+            segment = segmentation.GetSegment(segmentId)
+            if shown and segment.GetRepresentation(CLOSED_SURFACE) is None:
+                slicer.vtkBinaryLabelmapToClosedSurfaceConversionRule().Convert(segment)
+            display.SetSegmentVisibility3D(segmentId, shown)
+        display.SetVisibility3D(visible or lungs)
+        display.EndModify(wasModifying)
+
+    def selectSegment(self, segmentationNode, noduleId: str) -> None:
+        """A nodule stands out; with an empty id all are equal."""
+        display = segmentationNode.GetDisplayNode()
+        wasModifying = display.StartModify()
+        for segmentId in idsOf(segmentationNode.GetSegmentation()):
+            if not isLung(segmentId):
+                opacity = CHOSEN_OPACITY if noduleId in ("", segmentId) else OTHER_OPACITY
+                display.SetSegmentOpacity2DOutline(segmentId, opacity)
+                display.SetSegmentOpacity3D(segmentId, opacity)
+        display.EndModify(wasModifying)
+
+    def showSaliency(self, saliencyNode, opacity: float = 0.4, in3D: bool = False, scan=None) -> None:
+        """One map, or none, over the views that show ``scan`` (None: over all), with its legend, and in 3D."""
+        for composite in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode"):
+            over = saliencyNode if scan is None or composite.GetBackgroundVolumeID() == scan.GetID() else None
+            composite.SetForegroundVolumeID(over.GetID() if over is not None else None)
+            composite.SetForegroundOpacity(opacity)
+        _showLegend(saliencyNode)
+        self._rendering.show(saliencyNode if in3D else None, opacity)
+
+
+def _lookAt(camera, ras) -> None:
+    """The same direction and distance, another middle."""
+    before = camera.GetFocalPoint()
+    position = [p + new - old for p, old, new in zip(camera.GetPosition(), before, ras, strict=True)]
+    wasModifying = camera.StartModify()
+    camera.SetFocalPoint(*ras)
+    camera.SetPosition(*position)
+    camera.EndModify(wasModifying)
+    camera.ResetClippingRange()
+
+
+def _showLegend(saliencyNode) -> None:
+    logic = slicer.modules.colors.logic()
+    shown = logic.GetColorLegendDisplayNode(saliencyNode) if saliencyNode is not None else None
+    for legend in slicer.util.getNodesByClass("vtkMRMLColorLegendDisplayNode"):
+        if legend.GetAttribute(LEGEND) and legend is not shown:
+            slicer.mrmlScene.RemoveNode(legend)
+    if saliencyNode is not None and shown is None:
+        legend = logic.AddDefaultColorLegendDisplayNode(saliencyNode)
+        legend.SetAttribute(LEGEND, "1")
+        legend.SetTitleText(_("Grad-CAM"))
+        legend.SetLabelFormat("%.1f")
+        legend.SetNumberOfLabels(3)
+        legend.SetMaxNumberOfColors(256)
+        legend.SetSize(0.1, 0.35)
+        legend.SetVisibility(True)

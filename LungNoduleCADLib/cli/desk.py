@@ -1,0 +1,272 @@
+"""A reader's requests as corrections of a results folder, each on disk before it is answered."""
+
+from __future__ import annotations
+
+import math
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from LungNoduleCADLib.cli.work import clinical_context
+from LungNoduleCADLib.domain.lung_rads import LungRadsCategory
+from LungNoduleCADLib.domain.nodule import NoduleType, Point, Review
+from LungNoduleCADLib.errors import UsageError
+from LungNoduleCADLib.report import findings_json, update
+from LungNoduleCADLib.report.outlines import FOLDER as OUTLINES
+from LungNoduleCADLib.report.outlines import read_outline
+from LungNoduleCADLib.report.reread import read_images, read_registration
+from LungNoduleCADLib.report.segmentation import FILE_NAME as SEGMENTATION
+from LungNoduleCADLib.report.write import IMAGES, PRIOR, missing_images
+
+if TYPE_CHECKING:
+    from LungNoduleCADLib.nodule_list import Models
+    from LungNoduleCADLib.review_case import Case, CaseLooks
+
+Request = dict[str, Any]
+Answer = dict[str, Any]
+
+
+class LateModels:
+    """The models, loaded beside the first requests; a request that needs them earlier waits for them."""
+
+    def __init__(self, device: str, when_ready: Callable[[], None]) -> None:
+        self._loaded: Future[Models] = Future()
+        self._thread = threading.Thread(target=self._load, args=(device, when_ready), daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def __call__(self) -> Models:
+        return self._loaded.result()
+
+    @property
+    def ready(self) -> bool:
+        return self._loaded.done() and self._loaded.exception() is None
+
+    @property
+    def loading(self) -> bool:
+        return self._thread.is_alive()
+
+    def _load(self, device: str, when_ready: Callable[[], None]) -> None:
+        try:
+            from LungNoduleCADLib.networks.build import choose_device
+            from LungNoduleCADLib.nodule_list import Models
+
+            self._loaded.set_result(Models.load(choose_device(device)))
+        except BaseException as error:  # whoever asks for the models is told
+            self._loaded.set_exception(error)
+        from LungNoduleCADLib.report.pdf_style import register_fonts
+
+        register_fonts()
+        when_ready()
+
+
+class Desk:
+    """One results folder under review.
+
+    Raises
+    ------
+    InputError : the folder does not hold whole results.
+    """
+
+    def __init__(self, out: Path, models: LateModels) -> None:
+        self.out, self._models = out.resolve(), models
+        self.case, self.looks = _take_up(self.out, models)
+        self.document = findings_json.to_json(self.case.findings)
+        self._behind = ThreadPoolExecutor(1)
+        self._verbs: dict[str, Callable[[Request], Answer]] = {"report": self._report, "export": self._export}
+        self._corrections = self._make_corrections()
+        self._segmented: Case | None = None if self._segmentation_is_old() else self.case
+        self._behind.submit(self._update_segmentation, self.case)
+
+    def answer(self, request: Request) -> Answer:
+        """What a request leads to; raises LungNoduleCADError with everything as it was."""
+        verb = _asked(request, "do", str)
+        if verb in self._verbs:
+            return {"findings": self.document, **self._verbs[verb](request)}
+        if verb not in self._corrections:
+            expected = ", ".join((*self._corrections, *self._verbs))
+            raise UsageError("The request is not known", expected=f"one of {expected}", got=repr(verb))
+        return self._take_over(self._corrections[verb](request))
+
+    def use_idle_time(self) -> bool:
+        """One short piece of work that makes later answers quicker; whether there was any."""
+        if not self._models.ready:
+            return False
+        from LungNoduleCADLib.review_case import places_ahead
+
+        if (draw := next(self._missing_images(), None)) is not None:
+            draw()
+            return True
+        if (ahead := next(places_ahead(self.case, self.looks), None)) is not None:
+            looks, point = ahead
+            looks.look(point)
+            return True
+        return False
+
+    def close(self) -> None:
+        """Everything that follows the answers is on disk afterwards."""
+        self._behind.shutdown(wait=True)
+
+    def _make_corrections(self) -> dict[str, Callable[[Request], Case]]:
+        from LungNoduleCADLib import review
+
+        def nodule(request: Request) -> str:
+            return _asked(request, "nodule", str)
+
+        return {
+            "review": lambda r: review.set_review(self.case, self.looks, nodule(r), _one_of(r, "review", Review)),
+            "type": lambda r: review.set_type(self.case, self.looks, nodule(r), _one_of(r, "type", NoduleType)),
+            "delete": lambda r: review.delete_nodule(self.case, self.looks, nodule(r)),
+            "add": lambda r: review.add_nodule(self.case, self.looks, _point(r)),
+            "outline": lambda r: review.draw_outline(self.case, self.looks, nodule(r), self._drawn(r)),
+            "clinical": lambda r: review.set_clinical(
+                self.case, self.looks, clinical_context(_asked(r, "clinical", dict), "clinical")
+            ),
+            "threshold": lambda r: review.set_threshold(self.case, self.looks, _number(r, "threshold")),
+            "exam_category": lambda r: review.set_exam_category(
+                self.case,
+                self.looks,
+                _one_of(r, "category", LungRadsCategory) if r.get("category") is not None else None,
+            ),
+        }
+
+    def _take_over(self, case: Case) -> Answer:
+        """The new state on disk, then in memory."""
+        before = self.case
+        saved = update.save_edit(self.out, before.findings, case.findings) if case is not before else None
+        if saved is None:
+            return {"findings": self.document, **_files(update.ChangedFiles())}
+        self.case, self.document = case, saved.document
+        self._behind.submit(self._update_segmentation, case)
+        earlier = saved.prior
+        prior = {"prior": _files(earlier)} if earlier.names else {}
+        return {"findings": self.document, **_files(saved.current), **prior}
+
+    def _update_segmentation(self, case: Case) -> None:
+        done = self._segmented
+        if case is done or case is not self.case:
+            return  # or a newer one waits
+        try:
+            update.update_segmentation(self.out, case.findings, case.current.lungs)
+            if case.prior is not None and (done is None or case.prior is not done.prior):
+                update.update_segmentation(self.out / PRIOR, case.prior.findings, case.prior.lungs)
+            self._segmented = case
+        except OSError as error:  # what was answered is in findings.json and outlines/
+            print(f"{SEGMENTATION} could not be brought up to date: {error}", file=sys.stderr)
+
+    def _segmentation_is_old(self) -> bool:
+        if not (self.out / OUTLINES).is_dir():
+            return False
+        written = (self.out / name for name in (SEGMENTATION, findings_json.FILE_NAME))
+        segmentation, findings = (path.stat().st_mtime_ns for path in written)
+        return segmentation < findings
+
+    def _missing_images(self) -> Iterator[Callable[[], None]]:
+        current, prior = self.case.current, self.case.prior
+        images = self.out / IMAGES
+        return missing_images(current.findings, current.ct, current.lungs, images, prior.ct if prior else None)
+
+    def _drawn(self, request: Request) -> Any:
+        return read_outline(Path(_asked(request, "file", str)), self.case.current.ct.geometry)
+
+    def _report(self, request: Request) -> Answer:
+        from LungNoduleCADLib.report.pages import FOLDER, draw_pages
+        from LungNoduleCADLib.report.pdf import FILE_NAME, build_pdf
+
+        paper = _paper(request)
+        for draw in self._missing_images():
+            draw()
+        beside, path = self.out / f".partial-{FILE_NAME}", self.out / FILE_NAME
+        build_pdf(self.case.findings, self.out / IMAGES, beside, paper[1])
+        beside.replace(path)
+        pages = draw_pages(path, self.out / FOLDER)
+        return {"report": str(path), "pages": [str(page) for page in pages]}
+
+    def _export(self, request: Request) -> Answer:
+        from LungNoduleCADLib.report.export import export_results
+
+        source = request.get("dicom_source")
+        folder = Path(_asked(request, "folder", str))
+        self._behind.submit(lambda: None).result()
+        for draw in self._missing_images():
+            draw()
+        files = export_results(self.out, folder, Path(source) if source else None, _paper(request)[0])
+        return {"files": [str(path) for path in files]}
+
+
+def _take_up(out: Path, models: LateModels) -> tuple[Case, CaseLooks]:
+    """The results as they were left, an edit that was never finished forgotten."""
+    from LungNoduleCADLib.nodule_list import Looks
+    from LungNoduleCADLib.pipeline import AnalysedStudy
+    from LungNoduleCADLib.review_case import Case, CaseLooks, is_readers
+
+    def looks_of(study: AnalysedStudy) -> Looks:
+        known = [n for n in study.findings.nodules if n.mask is not None and not is_readers(n)]
+        return Looks(study.ct, study.lungs, models, known)
+
+    findings = findings_json.read_findings(out)
+    edits = len(findings.edits)
+    with suppress(OSError):
+        update.forget_unfinished(out, edits)
+    current = AnalysedStudy(*read_images(out, findings, edits))
+    if findings.comparison is None or findings.prior is None or not (out / PRIOR).is_dir():
+        return Case(current), CaseLooks(looks_of(current))
+    prior = AnalysedStudy(*read_images(out / PRIOR, findings.prior, edits))
+    current = replace(current, findings=replace(current.findings, prior=prior.findings))
+    registration = read_registration(out, findings.comparison)
+    return Case(current, prior, registration), CaseLooks(looks_of(current), looks_of(prior))
+
+
+def _files(changed: update.ChangedFiles) -> dict[str, Any]:
+    return {
+        "masks": {nodule_id: str(path) for nodule_id, path in changed.masks.items()},
+        "saliency": {nodule_id: str(path) for nodule_id, path in changed.saliency.items()},
+        "added": changed.added,
+        "removed": changed.removed,
+    }
+
+
+def _asked(request: Request, name: str, kind: type) -> Any:
+    value = request.get(name)
+    if not isinstance(value, kind):
+        raise UsageError(f"The request lacks {name!r}", expected=f"a {kind.__name__}", got=repr(value))
+    return value
+
+
+def _number(request: Request, name: str) -> float:
+    value = request.get(name)
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        raise UsageError(f"The request lacks {name!r}", expected="a number", got=repr(value))
+    return float(value)
+
+
+def _one_of(request: Request, name: str, values: type) -> Any:
+    known = [str(value) for value in values]  # type: ignore[attr-defined]
+    if request.get(name) not in known:
+        raise UsageError(
+            f"The request's {name!r} is not known", expected=f"one of {', '.join(known)}", got=repr(request.get(name))
+        )
+    return values(request[name])
+
+
+def _point(request: Request) -> Point:
+    name = "point_lps_mm"
+    value = _asked(request, name, list)
+    if len(value) != 3:
+        raise UsageError("That is no point", expected="three numbers L, P, S in mm", got=repr(value))
+    return tuple(_number({name: v}, name) for v in value)  # type: ignore[return-value]
+
+
+def _paper(request: Request) -> tuple[str, tuple[float, float]]:
+    from LungNoduleCADLib.report.pdf_style import PAPERS
+
+    name = request.get("paper") or "A4"
+    if name not in PAPERS:
+        raise UsageError("That paper is not known", expected=f"one of {', '.join(PAPERS)}", got=repr(name))
+    return name, PAPERS[name]

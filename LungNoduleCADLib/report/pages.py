@@ -1,0 +1,27 @@
+"""The report's pages as pictures, for a viewer that shows no PDF."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+FOLDER = "pages"
+DPI = 100
+POINTS_PER_INCH = 72
+
+
+def draw_pages(report: Path, folder: Path, dpi: int = DPI) -> list[Path]:
+    """One PNG a page (``page-1.png``, …) in ``folder``, which holds nothing else afterwards."""
+    import pypdfium2
+
+    folder.mkdir(exist_ok=True)
+    document = pypdfium2.PdfDocument(report)
+    try:
+        paths = [folder / f"page-{number}.png" for number in range(1, len(document) + 1)]
+        for page, path in zip(document, paths, strict=True):
+            page.render(scale=dpi / POINTS_PER_INCH).to_pil().save(path, compress_level=1)
+    finally:
+        document.close()
+    for path in folder.iterdir():
+        if path not in paths:
+            path.unlink()
+    return paths

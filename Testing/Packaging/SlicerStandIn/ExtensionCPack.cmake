@@ -1,0 +1,18 @@
+# One archive of everything that is installed, and a refusal of an extension that does not describe itself.
+foreach(fact CATEGORY CONTRIBUTORS DEPENDS DESCRIPTION HOMEPAGE ICONURL SCREENSHOTURLS)
+  if("${EXTENSION_${fact}}" STREQUAL "")
+    message(FATAL_ERROR "EXTENSION_${fact} is empty")
+  endif()
+endforeach()
+foreach(file LICENSE_FILE README_FILE)
+  if(NOT EXISTS "${EXTENSION_${file}}")
+    message(FATAL_ERROR "EXTENSION_${file} is not there: ${EXTENSION_${file}}")
+  endif()
+endforeach()
+
+set(CPACK_GENERATOR TGZ)
+set(CPACK_MONOLITHIC_INSTALL ON)
+set(CPACK_PACKAGE_FILE_NAME "${EXTENSION_NAME}")
+set(CPACK_PACKAGE_DESCRIPTION_FILE "${EXTENSION_README_FILE}")
+set(CPACK_RESOURCE_FILE_LICENSE "${EXTENSION_LICENSE_FILE}")
+include(CPack)
