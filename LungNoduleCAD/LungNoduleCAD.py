@@ -99,10 +99,18 @@ class LungNoduleCADWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 class LungNoduleCADLogic(ScriptedLoadableModuleLogic):
     """Gives the scene's parameters; the analysis itself is the library's."""
 
+    def __init__(self):
+        ScriptedLoadableModuleLogic.__init__(self)
+        self._parameters = None
+
     def getParameters(self):
+        """One wrapper for each node, and never let go: Slicer crashes when it calls the observer of one that is gone."""
         from LungNoduleCADSlicer.Parameters import Parameters
 
-        return Parameters(ScriptedLoadableModuleLogic.getParameterNode(self))
+        node = ScriptedLoadableModuleLogic.getParameterNode(self)
+        if self._parameters is None or self._parameters.parameterNode is not node:
+            self._parameters = Parameters(node)
+        return self._parameters
 
 
 class LungNoduleCADTest(ScriptedLoadableModuleTest):
@@ -119,3 +127,15 @@ class LungNoduleCADTest(ScriptedLoadableModuleTest):
 
     def check(self, topic, name):
         getattr(import_module(f"LungNoduleCADSlicer.SelfTest.{topic}"), name)(self)
+
+    def test_a_scan_and_its_prior_are_opened(self):
+        self.check("Open", "everySentence")
+
+    def test_one_button_analyzes_them(self):
+        self.check("Analyze", "everySentence")
+
+    def test_nodules_are_read(self):
+        self.check("Read", "everySentence")
+
+    def test_findings_are_corrected(self):
+        self.check("Correct", "everySentence")

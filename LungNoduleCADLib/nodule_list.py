@@ -170,7 +170,8 @@ def with_candidates(
         if not clicked and (overlaps or _too_small(nodule)):
             continue
         flags = (*((OVERLAPS,) if overlaps else ()), *((UNLIKELY,) if clicked and _unlikely(candidate) else ()))
-        found.append(replace(nodule, candidate=candidate, flags=flags))
+        diameter_mm = candidate.diameter_mm or nodule.candidate.diameter_mm
+        found.append(replace(nodule, candidate=replace(candidate, diameter_mm=diameter_mm), flags=flags))
     return found
 
 
@@ -246,7 +247,8 @@ def _with_name(places: tuple[RatedPlace, ...], nodule: Nodule) -> tuple[RatedPla
         return tuple(replace(p, nodule_id=nodule.id) if p.centre_lps_mm == centre else p for p in places)
     if probability is None or probability < LEAST_PROBABILITY:
         return places
-    return tuple(sorted((*places, RatedPlace(centre, probability, nodule.id)), key=lambda p: -p.probability))
+    own = RatedPlace(centre, probability, nodule.id, nodule.candidate.origin)
+    return tuple(sorted((*places, own), key=lambda p: -p.probability))
 
 
 def _new_name(findings: StudyFindings) -> str:

@@ -208,12 +208,12 @@ def _partners_ahead(
 
 
 def _candidates(findings: StudyFindings, threshold: float) -> list[NoduleCandidate]:
-    """Places of at least that probability that are not on the list and were never deleted from it."""
+    """The detector's places of at least that probability that are not on the list and were never deleted from it."""
     known = {nodule.id for nodule in findings.nodules} | deleted(findings)
     return [
         NoduleCandidate(place.centre_lps_mm, probability=place.probability)
         for place in findings.candidates
-        if place.probability >= threshold and place.nodule_id not in known
+        if place.origin is Origin.DETECTOR and place.probability >= threshold and place.nodule_id not in known
     ]
 
 

@@ -12,6 +12,9 @@ from LungNoduleCADSlicer.Signals import connect
 from LungNoduleCADSlicer.Study import PRIOR_SCAN, PRIOR_SEGMENTATION
 from LungNoduleCADSlicer.Views import lpsToRas
 
+# pixels: the frame with a horizontal scroll bar, and the most that the table takes of the panel
+TABLE_FRAME, TABLE_HEIGHT = 20, 420
+
 
 class ComparisonPanel:
     """Follows the reading; a nodule that is gone is chosen here only, for the reading knows the current ones."""
@@ -133,6 +136,8 @@ class ComparisonPanel:
                 table.setItem(line, column, item)
         table.resizeColumnsToContents()
         table.resizeRowsToContents()
+        rows = sum(table.rowHeight(line) for line in range(len(self.rows)))
+        table.setFixedHeight(min(table.horizontalHeader().height + rows + TABLE_FRAME, TABLE_HEIGHT))
         table.blockSignals(wasBlocked)
 
     def showWords(self) -> None:

@@ -20,7 +20,7 @@ class ComparisonRow:
 
 
 def headers() -> list[str]:
-    return [_("Prior → now"), _("Change"), _("Mean Ø mm"), _("Volume"), _("VDT days")]
+    return [_("Nodule"), _("Change"), _("Ø mm"), _("Volume"), _("VDT days")]
 
 
 def rowsOf(study) -> list[ComparisonRow]:

@@ -27,6 +27,7 @@ class CorrectionPanel:
         self.editing = OutlineEditing(self.onOutlineChanged)
         self._folder = tempfile.TemporaryDirectory(prefix="LungNoduleCAD-outlines-", ignore_cleanup_errors=True)
         self._files = 0
+        self.confirm = slicer.util.confirmOkCancelDisplay
         for name, text in zip(TYPES, (_("solid"), _("part-solid"), _("ground-glass")), strict=True):
             ui.typeSelector.addItem(text, name)
         ui.auditTable.setColumnCount(4)
@@ -68,7 +69,7 @@ class CorrectionPanel:
 
     def onDelete(self, _checked=False) -> None:
         nodule = self.reading.selected
-        if nodule is not None and slicer.util.confirmOkCancelDisplay(
+        if nodule is not None and self.confirm(
             _("Delete {nodule}? Rejecting keeps it on the list.").format(nodule=nodule["id"]), _("Lung Nodule CAD")
         ):
             self._send("delete", nodule=nodule["id"])
@@ -124,7 +125,11 @@ class CorrectionPanel:
         nodule, reason = self.reading.selected, self.corrections.whyNotPossible()
         missing = reason or ("" if nodule is not None else _("Choose a nodule first"))
         for widget, obstacle, toolTip in (
-            (self.ui.addButton, reason, _("Then click into a slice view, in the middle of the nodule (M); Esc cancels")),
+            (
+                self.ui.addButton,
+                reason,
+                _("Then click into a slice view, amid the nodule (M); Esc cancels"),
+            ),
             (self.ui.deleteButton, missing, _("Take the chosen nodule off the list")),
             (self.ui.editButton, missing, _("Redraw it in Segment Editor; choose this module again to come back")),
             (self.ui.typeSelector, missing, _("Type of the chosen nodule; Lung-RADS and malignancy follow")),

@@ -1,10 +1,12 @@
 """The devices to compute on, by the names that the library gives them."""
 
+import qt
 from slicer.i18n import tr as _
 
 from LungNoduleCADSlicer.Signals import connect
 
 AUTO, CPU = "auto", "cpu"
+DELAY_MILLISECONDS = 1000  # the question loads torch: the panel comes first
 
 
 class DeviceChooser:
@@ -17,6 +19,10 @@ class DeviceChooser:
         self._box, self._start, self._onChosen = box, start, onChosen
         self._process = None
         self._wanted = AUTO
+        self._delay = qt.QTimer()
+        self._delay.setSingleShot(True)
+        self._delay.setInterval(DELAY_MILLISECONDS)
+        connect(self._delay, "timeout()", self.askNow)
         self._fill([(AUTO, AUTO), (_("CPU"), CPU)])
         connect(box, "currentIndexChanged(int)", self._onIndex)
 
@@ -30,10 +36,16 @@ class DeviceChooser:
         self._select()
 
     def ask(self) -> None:
+        """Ask when the panel has settled, the first time that this is called."""
+        if self._process is None:
+            self._delay.start()
+
+    def askNow(self) -> None:
         if self._process is None:
             self._process = self._start(["info", "--json", "--torch"], self._onInfo, lambda _code, _details: None)
 
     def close(self) -> None:
+        self._delay.stop()
         if self._process is not None:
             self._process.close()
 

@@ -14,43 +14,44 @@ HEADROOM = 1.15
 def showGrowth(study, row):
     """The study's chart node, showing a row of the comparison (None: nothing); made where there is none yet."""
     chart = study.get(GROWTH_CHART) or _createChart(study)
-    points = _points(study, row) if row is not None else {}
+    columns = _columns(study, row)
     wasModifying = chart.StartModify()
-    series = [chart.GetNthPlotSeriesNode(n) for n in range(chart.GetNumberOfPlotSeriesNodes())]
-    table = series[0].GetTableNode()
-    # a column that a series names must be there, so a nodule of one CT has an interval of no width
-    columns = points or {name: [] for name in ("days", "volume", "low", "high")}
+    table = chart.GetNthPlotSeriesNode(0).GetTableNode()
     slicer.util.updateTableFromArray(table, [np.array(column, float) for column in columns.values()], list(columns))
+    days = study.findings["comparison"]["interval_days"] or 1
     chart.SetTitle(_title(row))
-    days, volumes = columns["days"], [*columns["volume"], *columns["high"]]
-    last = max(days, default=1) or 1
-    chart.SetXAxisRange(-0.1 * last, 1.1 * last)
-    chart.SetYAxisRange(0.0, HEADROOM * max(volumes, default=1))
     chart.SetXAxisTitle(_xAxisTitle(study))
+    chart.SetXAxisRange(-0.1 * days, 1.1 * days)
+    chart.SetYAxisRange(0.0, HEADROOM * max([*columns["volume"], *columns["high"]], default=1))
     chart.EndModify(wasModifying)
     return chart
 
 
-def _points(study, row) -> dict[str, list[float]]:
-    """Columns of the table: a point for each CT in which the nodule was measured."""
+def _columns(study, row) -> dict[str, list[float]]:
+    """A line for each CT; a nodule that was measured in one of them only has its point twice, for a line needs two."""
+    columns = {"days": [], "volume": [], "low": [], "high": []}
+    if row is None:
+        return columns
     before, after = (nodule["volume_mm3"] if nodule else None for nodule in (row.prior, row.current))
-    interval = study.findings["comparison"]["interval_days"]
-    later = interval if interval is not None else 1
-    points = {"days": [], "volume": [], "low": [], "high": []}
+    days = study.findings["comparison"]["interval_days"]
     limits = row.match["volume_change_interval_95_percent"] if before is not None else None
     low, high = (before * (1 + change / 100) for change in limits) if limits else (after, after)
-    for values in ((0, before, before, before), (later, after, low, high)):
-        if values[1] is not None:
-            for column, value in zip(points.values(), values, strict=True):
-                column.append(value)
-    return points
+    earlier = (0, before, before, before) if before is not None else None
+    later = (1 if days is None else days, after, low, high) if after is not None else None
+    for point in (earlier or later, later or earlier):
+        for column, value in zip(columns.values(), point or (), strict=bool(point)):
+            column.append(value)
+    return columns
 
 
 def _title(row) -> str:
+    """VTK's font has no arrow."""
     if row is None:
         return _("No nodule chosen")
-    names = " → ".join(filter(None, (row.match["prior_id"], row.match["current_id"])))
-    return f"{names}: {row.match['change']}"
+    match = row.match
+    if match["prior_id"] and match["current_id"]:
+        return _("{prior_id} before, {current_id} now: {change}\ndashed: 95% interval").format(**match)
+    return f"{match['prior_id'] or match['current_id']}: {match['change']}"
 
 
 def _xAxisTitle(study) -> str:
@@ -86,8 +87,8 @@ def _createChart(study):
     chart.SetYAxisRangeAuto(False)
     chart.SetEnablePointMoveAlongX(False)
     chart.SetEnablePointMoveAlongY(False)
-    chart.SetTitleFontSize(15)
+    chart.SetLegendVisibility(False)  # it would hide the curves of a plot of this size
+    chart.SetTitleFontSize(14)
     chart.SetAxisTitleFontSize(13)
-    chart.SetLegendFontSize(11)
     study.set(GROWTH_CHART, chart)
     return chart

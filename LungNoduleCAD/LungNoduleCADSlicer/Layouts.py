@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 import slicer
+from slicer.i18n import tr as _
 
 from LungNoduleCADSlicer.Study import PRIOR_SCAN, PRIOR_SEGMENTATION, SCAN, SEGMENTATION
 
@@ -124,16 +125,10 @@ def _showOnlyIn(segmentation, views) -> None:
 
 
 def _description() -> str:
-    axial, coronal = PAIRS
-    plot = _view("vtkMRMLPlotViewNode", GROWTH_VIEW, viewlabel="G")
+    axial, coronal = ((_sliceView(pair, isPrior=False), _sliceView(pair, isPrior=True)) for pair in PAIRS)
+    plot = _view("vtkMRMLPlotViewNode", GROWTH_VIEW, viewlabel=_("Growth"))
     threeD = _view("vtkMRMLViewNode", "1", viewlabel="1")
-    above = _row(_sliceView(axial.current, axial, axial.color), _sliceView(axial.prior, axial, axial.priorColor))
-    below = _row(
-        _sliceView(coronal.current, coronal, coronal.color),
-        _sliceView(coronal.prior, coronal, coronal.priorColor),
-        plot,
-        threeD,
-    )
+    above, below = _row(*axial), _row(*coronal, plot, threeD)
     return (
         '<layout type="vertical" split="true">'
         f'<item splitSize="550">{above}</item><item splitSize="450">{below}</item></layout>'
@@ -144,13 +139,13 @@ def _row(*views: str) -> str:
     return f'<layout type="horizontal" split="true">{"".join(f"<item>{view}</item>" for view in views)}</layout>'
 
 
-def _sliceView(name: str, pair: ViewPair, color: str) -> str:
+def _sliceView(pair: ViewPair, isPrior: bool) -> str:
     return _view(
         "vtkMRMLSliceNode",
-        name,
+        pair.prior if isPrior else pair.current,
         orientation=pair.orientation,
-        viewlabel=name[0],
-        viewcolor=color,
+        viewlabel=_("Prior") if isPrior else _("Current"),
+        viewcolor=pair.priorColor if isPrior else pair.color,
         viewgroup=str(VIEW_GROUP),
     )
 

@@ -37,7 +37,7 @@ def headers() -> list[tuple[str, str]]:
         (_("mm³"), _("Volume")),
         (_("Type"), _("Solid, part-solid or ground-glass")),
         (_("Mal."), _("Malignancy: {opinion}").format(opinion=_(NoduleWords.OPINION))),
-        (_("VDT d"), _("Volume-doubling time in days, where the growth exceeds the measurement error")),
+        (_("VDT"), _("Volume-doubling time in days, where the growth exceeds the measurement error")),
     ]
 
 
@@ -80,6 +80,7 @@ class NoduleTable:
         widget.verticalHeader().setVisible(False)
         header = widget.horizontalHeader()
         header.setStretchLastSection(True)
+        header.setHighlightSections(False)  # bold titles would not fit
         header.setMinimumSectionSize(22)
         connect(header, "sectionClicked(int)", self.sortBy)
         connect(widget, "itemSelectionChanged()", self._onSelectionChanged)

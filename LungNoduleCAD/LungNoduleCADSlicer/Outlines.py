@@ -115,7 +115,7 @@ def _cropped(voxels: np.ndarray, ijkToLps: np.ndarray) -> Outline:
 
 
 def _labelmap(outline: Outline, segmentation):
-    """As Slicer keeps it, on the grid of the segments that are there, so that layers can be shared and saved as they are."""
+    """As Slicer keeps it, on the grid of the segments that are there, so that it is saved without resampling."""
     ijkToRas = _RAS_LPS @ outline.ijkToLps
     first = np.zeros(3, int)
     neighbor = segmentation.GetNthSegment(0)

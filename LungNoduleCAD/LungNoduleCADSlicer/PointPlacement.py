@@ -39,8 +39,9 @@ class PointPlacement:
         self._listenForEscape(True)
 
     def cancel(self) -> None:
-        self._point = None
-        self._finish()
+        if self.active:
+            self._point = None
+            self._finish()
 
     def _observe(self, node, event, callback) -> None:
         self._tags.append((node, node.AddObserver(event, callback)))

@@ -12,7 +12,7 @@ from LungNoduleCADSlicer.Study import PRIOR_SEGMENTATION, SCAN, SEGMENTATION, St
 
 
 class ReadingPanel:
-    """``ui`` holds the widgets of ReadingPanel.ui; the keys belong to the buttons, so they work while these are seen."""
+    """``ui`` holds the widgets of ReadingPanel.ui; the keys are the buttons', so they work while these are seen."""
 
     def __init__(self, ui, reading, corrections, views) -> None:
         self.ui, self.reading, self.corrections, self.views = ui, reading, corrections, views
@@ -43,7 +43,16 @@ class ReadingPanel:
             self.parameters.disconnectGui(self._guiTag)
         self.parameters = parameters
         if parameters is not None:
-            self._guiTag = parameters.connectGui(self.ui)
+            # connectGui does not tell its tag
+            self._guiTag = parameters.connectParametersToGui(
+                {
+                    "showSaliency": self.ui.saliencyCheckBox,
+                    "saliencyOpacity": self.ui.saliencyOpacitySlider,
+                    "showSaliency3D": self.ui.saliency3DCheckBox,
+                    "showSurfaces": self.ui.surfacesCheckBox,
+                    "showLungs": self.ui.lungsCheckBox,
+                }
+            )
 
     def close(self) -> None:
         self.operatingPoint.close()
@@ -102,8 +111,6 @@ class ReadingPanel:
         self.table.select(self.reading.selectedId)
         match = study.matchOf(nodule["id"]) if nodule is not None else None
         self.ui.detailLabel.text = NoduleWords.detail(nodule, match)
-        if study is not None and study.get(SEGMENTATION) is not None:
-            self.views.selectSegment(study.get(SEGMENTATION), self.reading.selectedId)
         self.showReview()
         self.showSaliency()
 
@@ -113,8 +120,10 @@ class ReadingPanel:
         """The scan in the views, and the outlines of no other study."""
         self._underway.clear()
         study = self.reading.study
-        made = [one.get(role) for one in Study.inScene() if one != study for role in (SEGMENTATION, PRIOR_SEGMENTATION)]
-        self.views.showOnly(study.get(SEGMENTATION) if study is not None else None, made)
+        self.views.showOutlines(
+            _segmentations([study] if study is not None else []),
+            _segmentations(one for one in Study.inScene() if one != study),
+        )
         if study is not None and study.get(SCAN) is not None:
             self.views.showScan(study.get(SCAN))
 
@@ -124,7 +133,11 @@ class ReadingPanel:
         reason = self.corrections.whyNotPossible()
         for button, mark, toolTip in (
             (self.ui.acceptButton, "accepted", _("Accept the nodule (A); again: take it back")),
-            (self.ui.rejectButton, "rejected", _("Reject it: it stays listed but does not count (X); again: take it back")),
+            (
+                self.ui.rejectButton,
+                "rejected",
+                _("Reject it: listed, but it does not count (X); again: take it back"),
+            ),
         ):
             button.enabled = nodule is not None and not reason
             button.checked = nodule is not None and nodule["review"] == mark
@@ -138,7 +151,7 @@ class ReadingPanel:
                 self.views.showSurfaces(segmentation, self.ui.surfacesCheckBox.checked, self.ui.lungsCheckBox.checked)
 
     def showSaliency(self, _value=None) -> None:
-        """The chosen nodule's map, where it has one and the reader wants it."""
+        """The chosen nodule stands out, with its map where it has one and the reader wants it."""
         study, nodule = self.reading.study, self.reading.selected
         heat = study.saliency(nodule["id"]) if nodule is not None else None
         self.ui.saliencyCheckBox.enabled = heat is not None
@@ -150,12 +163,14 @@ class ReadingPanel:
         shown = heat if self.ui.saliencyCheckBox.checked else None
         for widget in (self.ui.saliencyOpacitySlider, self.ui.saliency3DCheckBox):
             widget.enabled = shown is not None
-        self.views.showSaliency(
-            shown,
-            self.ui.saliencyOpacitySlider.value,
-            self.ui.saliency3DCheckBox.checked,
-            study.get(SCAN) if study is not None else None,
-        )
+        in3D, scan = self.ui.saliency3DCheckBox.checked, study.get(SCAN) if study is not None else None
+        self.views.showSaliency(shown, self.ui.saliencyOpacitySlider.value, in3D, scan)
+        if study is not None and study.get(SEGMENTATION) is not None:
+            self.views.selectSegment(study.get(SEGMENTATION), self.reading.selectedId, shown is not None and in3D)
+
+
+def _segmentations(studies) -> list:
+    return [study.get(role) for study in studies for role in (SEGMENTATION, PRIOR_SEGMENTATION)]
 
 
 def _whyNoMap(nodule: dict | None) -> str:

@@ -64,7 +64,8 @@ class ReportPanel:
         if change is Change.STUDY:
             self._timer.stop()
             self.exported = None
-            self.ui.exportedLabel.text = ""
+            self._say(self.ui.exportedLabel, "")
+            self._say(self.ui.clinicalLabel, "")
         self.showExam()
         if not self._timer.active:  # what is being typed is not replaced
             self.form.show(self._filled() if study is not None else {})
@@ -83,8 +84,7 @@ class ReportPanel:
                 _("S: a significant finding other than lung cancer was reported.") if exam["modifier_s"] else "",
             ]
         self.ui.reasonLabel.text = "\n".join(filter(None, lines))
-        self.ui.notesLabel.text = "\n".join(f"• {note}" for note in exam["notes"]) if exam is not None else ""
-        self.ui.notesLabel.visible = bool(self.ui.notesLabel.text)
+        self._say(self.ui.notesLabel, "\n".join(f"• {note}" for note in exam["notes"]) if exam is not None else "")
         byReader = exam is not None and exam["decided_by"] == READER
         wasBlocked = self.ui.categoryBox.blockSignals(True)
         self.ui.categoryBox.currentIndex = 1 + CATEGORIES.index(exam["category"]) if byReader else 0
@@ -101,14 +101,13 @@ class ReportPanel:
         self.ui.databaseButton.enabled = not reason and not noDicom
         self.ui.openReportButton.enabled = study is not None and (study.folder / "report.pdf").is_file()
         self.ui.openFolderButton.enabled = self.exported is not None
-        self.ui.possibleLabel.text = reason or noDicom
-        self.ui.possibleLabel.visible = bool(reason or noDicom)
+        self._say(self.ui.possibleLabel, reason or noDicom)
 
     # ---- clinical facts and the exam's category
 
     def onClinicalChanged(self) -> None:
         self._timer.start()
-        self.ui.clinicalLabel.text = "\n".join(self.form.faults)
+        self._say(self.ui.clinicalLabel, "\n".join(self.form.faults))
 
     def sendClinical(self) -> None:
         """The facts as they are in the form, where they say something new and all of them can be read."""
@@ -163,13 +162,14 @@ class ReportPanel:
             shutil.rmtree(links, ignore_errors=True)
             onAnswer(answer)
 
-        self.corrections.send("export", done, folder=str(folder), dicom_source=str(source) if source else None)
+        arguments = {"folder": str(folder), "dicom_source": str(source) if source else None}
+        self.corrections.send("export", done, paper=self.ui.paperBox.currentData, **arguments)
 
     def _onExported(self, answer: dict) -> None:
         files = [Path(file) for file in answer["files"]]
         self.exported = files[0].parent if files else None
         names = ", ".join(file.name for file in files)
-        self.ui.exportedLabel.text = _("Exported: {names}").format(names=names)
+        self._say(self.ui.exportedLabel, _("Exported: {names}").format(names=names))
         self.showPossible()
 
     def _onForDatabase(self, folder: Path, answer: dict) -> None:
@@ -179,15 +179,22 @@ class ReportPanel:
         for file in folder.iterdir():
             if file.name not in objects:
                 file.unlink()
-        added = DICOMUtils.importDicom(str(folder), slicer.dicomDatabase, True)  # True: copies, not links
+        # True: the database keeps copies
+        added = bool(objects) and DICOMUtils.importDicom(str(folder), slicer.dicomDatabase, True)
         shutil.rmtree(folder, ignore_errors=True)
-        self.ui.exportedLabel.text = (
-            _("In Slicer's DICOM database: {names}").format(names=", ".join(objects))
-            if added and objects
+        text = (
+            _("In Slicer's DICOM database: {names}")
+            if added
             else _("Nothing could be added to Slicer's DICOM database")
         )
+        self._say(self.ui.exportedLabel, text.format(names=", ".join(objects)))
 
     # ---- inside
+
+    def _say(self, label, text: str) -> None:
+        """An empty label takes no room."""
+        label.text = text
+        label.visible = bool(text)
 
     def _whyNoDicom(self) -> str:
         """Why no DICOM objects can be made of the study; empty where they can."""

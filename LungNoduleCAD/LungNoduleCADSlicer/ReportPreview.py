@@ -13,11 +13,12 @@ MARGIN = 50  # for the frame and the scroll bar
 
 
 class ReportPreview:
-    """Page pictures, as wide as the window, one at a time."""
+    """Page pictures, as wide as the window, one at a time; ``shown`` counts the reports shown."""
 
     def __init__(self) -> None:
         self.pages: list[Path] = []
         self.page = 0
+        self.shown = 0
         self.report: Path | None = None
         self.window = qt.QDialog(slicer.util.mainWindow())
         self.window.windowTitle = _("Lung nodule report")
@@ -41,7 +42,7 @@ class ReportPreview:
 
     def show(self, pages: list[Path], report: Path) -> None:
         """New pages; the one that was shown stays, if there still is one of that number."""
-        self.pages, self.report = pages, report
+        self.pages, self.report, self.shown = pages, report, self.shown + 1
         self.window.show()
         self.window.raise_()
         self.turnTo(self.page)

@@ -14,13 +14,13 @@ class SaliencyRendering:
 
     def show(self, volume, opacity: float) -> None:
         """``volume`` None: nothing is rendered."""
-        for display in slicer.util.getNodesByClass("vtkMRMLVolumeRenderingDisplayNode"):
-            if display.GetAttribute(MARK) and display.GetDisplayableNode() is not volume:
-                _remove(display)
+        logic = slicer.modules.volumerendering.logic()
+        display = logic.GetFirstVolumeRenderingDisplayNode(volume) if volume is not None else None
+        for other in slicer.util.getNodesByClass("vtkMRMLVolumeRenderingDisplayNode"):
+            if other.GetAttribute(MARK) and other is not display:
+                _remove(other)
         if volume is None:
             return
-        logic = slicer.modules.volumerendering.logic()
-        display = logic.GetFirstVolumeRenderingDisplayNode(volume)
         if display is None:
             display = logic.CreateDefaultVolumeRenderingNodes(volume)
             display.SetAttribute(MARK, "1")

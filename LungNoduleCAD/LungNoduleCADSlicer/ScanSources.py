@@ -156,8 +156,7 @@ def _loadFiles(series: dict, folder: Path):
     for file in series["files"]:
         files.InsertNextValue(file)
     name = _("CT {date}").format(date=series["study_date"]) if series["study_date"] else _("CT")
-    logic = slicer.modules.volumes.logic()
-    node = logic.AddArchetypeVolume(series["files"][0], slicer.mrmlScene.GenerateUniqueName(name), 0, files)
+    node = slicer.modules.volumes.logic().AddArchetypeVolume(series["files"][0], name, 0, files)
     if node is None:
         raise RuntimeError(_("Slicer could not read the series; try to load it in the DICOM browser"))
     folders = {str(Path(file).parent) for file in series["files"]}

@@ -49,15 +49,20 @@ def styleSegments(segmentationNode) -> None:
 
 
 def describeSegments(segmentationNode, nodules: list[dict]) -> None:
-    """Name, color and term of every nodule that has a segment; a new one is shown as the others are."""
+    """Name, color and term of every nodule that has a segment; a new one is shown as the others are.
+
+    Nodules come before the lungs, as Slicer shows surfaces only if the first segment has one.
+    """
     segmentation = segmentationNode.GetSegmentation()
-    for nodule in nodules:
+    known = [nodule for nodule in nodules if segmentation.GetSegment(nodule["id"]) is not None]
+    for index, nodule in enumerate(known):
         segment = segmentation.GetSegment(nodule["id"])
-        if segment is not None:
-            segment.SetName(_name(nodule))
-            segment.SetColor(*categoryColor(nodule["lung_rads"]))
-            segment.SetTag(TERMINOLOGY_TAG, _terminology(nodule["side"]))
-            segmentationNode.GetDisplayNode().SetSegmentOpacity2DFill(nodule["id"], 0.0)
+        segment.SetName(_name(nodule))
+        segment.SetColor(*categoryColor(nodule["lung_rads"]))
+        segment.SetTag(TERMINOLOGY_TAG, _terminology(nodule["side"]))
+        segmentationNode.GetDisplayNode().SetSegmentOpacity2DFill(nodule["id"], 0.0)
+        if segmentation.GetNthSegmentID(index) != nodule["id"]:
+            segmentation.SetSegmentIndex(nodule["id"], index)
 
 
 def _name(nodule: dict) -> str:

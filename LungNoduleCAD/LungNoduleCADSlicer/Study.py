@@ -31,11 +31,11 @@ class Study:
 
     @classmethod
     def create(cls, findings: dict, folder: Path) -> "Study":
-        node = slicer.mrmlScene.AddNewNodeByClass(
-            "vtkMRMLTextNode", slicer.mrmlScene.GenerateUniqueName("Lung nodules")
-        )
-        node.SetAttribute(MARK, "1")
+        node = slicer.vtkMRMLTextNode()
+        node.SetName(slicer.mrmlScene.GenerateUniqueName("Lung nodules"))
+        node.SetAttribute(MARK, "1")  # before it is added, for selectors look at it then
         node.SetAttribute(FOLDER, str(folder))
+        slicer.mrmlScene.AddNode(node)
         study = cls(node)
         study.setFindings(findings)
         return study

@@ -71,7 +71,8 @@ class StudyPanel(VTKObservationMixin):
         self.parameters = parameters
         if parameters is None:
             return
-        self._guiTag = parameters.connectGui(self.ui)
+        # connectGui does not tell its tag
+        self._guiTag = parameters.connectParametersToGui({"scan": self.ui.scanSelector, "prior": self.ui.priorSelector})
         self.devices.choose(parameters.device)
         self.ui.resultsFolderEdit.currentPath = parameters.resultsFolder or defaultResultsFolder()
         for event in (slicer.vtkMRMLScene.NodeAddedEvent, slicer.vtkMRMLScene.NodeRemovedEvent):

@@ -1,14 +1,13 @@
 """What the slice and 3D views show: where they look, the scan, outlines, surfaces and the Grad-CAM map."""
 
 import slicer
-import vtk
 from slicer.i18n import tr as _
 
 from LungNoduleCADSlicer.SaliencyRendering import SaliencyRendering
 from LungNoduleCADSlicer.Segments import CLOSED_SURFACE, idsOf, isLung
 
-# the chosen nodule stands out against the others
-CHOSEN_OPACITY, OTHER_OPACITY = 1.0, 0.45
+# the chosen nodule stands out against the others; with its heat map in 3D one looks into it
+CHOSEN_OPACITY, OTHER_OPACITY, GLASS_OPACITY = 1.0, 0.45, 0.25
 LEGEND = "LungNoduleCAD.Legend"
 
 
@@ -33,11 +32,12 @@ class Views:
     def showScan(self, volumeNode) -> None:
         slicer.util.setSliceViewerLayers(background=volumeNode, foreground=None, fit=True)
 
-    def showOnly(self, segmentationNode, others) -> None:
-        """The outlines of one study; those of ``others`` are hidden."""
-        for node in [*others, segmentationNode]:
-            if node is not None and node.GetDisplayNode() is not None:
-                node.GetDisplayNode().SetVisibility(node is segmentationNode)
+    def showOutlines(self, shown, hidden) -> None:
+        """Segmentations whose segments are seen, and those whose are not; None among them is passed over."""
+        for nodes, visible in ((hidden, False), (shown, True)):
+            for node in nodes:
+                if node is not None:
+                    node.GetDisplayNode().SetVisibility(visible)
 
     def showSurfaces(self, segmentationNode, visible: bool, lungs: bool = False) -> None:
         """Surfaces of nodules, and of the lungs, which are made only when asked for: they take a second."""
@@ -55,15 +55,15 @@ class Views:
         display.SetVisibility3D(visible or lungs)
         display.EndModify(wasModifying)
 
-    def selectSegment(self, segmentationNode, noduleId: str) -> None:
-        """A nodule stands out; with an empty id all are equal."""
+    def selectSegment(self, segmentationNode, noduleId: str, glass: bool = False) -> None:
+        """A nodule stands out, in 3D like glass if wanted; with an empty id all are equal."""
         display = segmentationNode.GetDisplayNode()
         wasModifying = display.StartModify()
         for segmentId in idsOf(segmentationNode.GetSegmentation()):
             if not isLung(segmentId):
                 opacity = CHOSEN_OPACITY if noduleId in ("", segmentId) else OTHER_OPACITY
                 display.SetSegmentOpacity2DOutline(segmentId, opacity)
-                display.SetSegmentOpacity3D(segmentId, opacity)
+                display.SetSegmentOpacity3D(segmentId, GLASS_OPACITY if glass and segmentId == noduleId else opacity)
         display.EndModify(wasModifying)
 
     def showSaliency(self, saliencyNode, opacity: float = 0.4, in3D: bool = False, scan=None) -> None:
@@ -97,7 +97,7 @@ def _showLegend(saliencyNode) -> None:
         legend = logic.AddDefaultColorLegendDisplayNode(saliencyNode)
         legend.SetAttribute(LEGEND, "1")
         legend.SetTitleText(_("Grad-CAM"))
-        legend.SetLabelFormat("%.1f")
+        legend.SetLabelFormat("%.2g")
         legend.SetNumberOfLabels(3)
         legend.SetMaxNumberOfColors(256)
         legend.SetSize(0.1, 0.35)

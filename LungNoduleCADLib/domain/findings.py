@@ -9,7 +9,7 @@ from LungNoduleCADLib.domain.clinical import ClinicalContext
 from LungNoduleCADLib.domain.comparison import StudyComparison
 from LungNoduleCADLib.domain.geometry import Geometry
 from LungNoduleCADLib.domain.lung_rads import LungRadsAssessment
-from LungNoduleCADLib.domain.nodule import Nodule, Point
+from LungNoduleCADLib.domain.nodule import Nodule, Origin, Point
 from LungNoduleCADLib.domain.provenance import Method, Provenance
 from LungNoduleCADLib.domain.quality import QualityFlag
 from LungNoduleCADLib.domain.study import SeriesDescription
@@ -54,11 +54,15 @@ class Edit:
 
 @dataclass(frozen=True)
 class RatedPlace:
-    """A place that the detector rated; ``nodule_id``: what it was called on the list, also when it is off it now."""
+    """A place that was rated; ``nodule_id``: what it was called on the list, also when it is off it now.
+
+    ``origin``: who pointed at it; only the detector's own places follow the threshold.
+    """
 
     centre_lps_mm: Point
     probability: float
     nodule_id: str | None = None
+    origin: Origin = Origin.DETECTOR
 
 
 @dataclass(frozen=True)

@@ -37,6 +37,13 @@ class Froc:
         allowed = self.false_positives_per_scan <= rate
         return float(self.sensitivity[allowed].max()) if allowed.any() else 0.0
 
+    def at(self, threshold: float) -> tuple[float, float]:
+        """Sensitivity and false positives a scan of what scores at least that much; zeros where nothing does."""
+        reached = np.flatnonzero(self.thresholds >= threshold)
+        if not len(reached):
+            return 0.0, 0.0
+        return float(self.sensitivity[reached[-1]]), float(self.false_positives_per_scan[reached[-1]])
+
     def competition_metric(self) -> float:
         """Mean sensitivity at 1/8 to 8 false positives a scan (LUNA16's CPM)."""
         return float(np.mean([self.sensitivity_at(rate) for rate in LUNA16_RATES]))

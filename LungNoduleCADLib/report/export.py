@@ -27,6 +27,7 @@ from LungNoduleCADLib.report.write import IMAGES, OVERVIEW, image_names, pairs_o
 if TYPE_CHECKING:
     from LungNoduleCADLib.dicom.export_measurements import Remark, Remarks
     from LungNoduleCADLib.dicom.export_segmentation import Structure
+    from LungNoduleCADLib.dicom.export_source import SourceSeries
 
 PDF, JSON = "report.pdf", findings_json.FILE_NAME
 SEGMENTATION, MEASUREMENTS, DOCUMENT = "segmentation.dcm", "measurements.dcm", "report.dcm"
@@ -56,11 +57,16 @@ def export_results(out: Path, folder: Path, dicom_source: Path | None, paper: st
     InputError : no results in ``out``, or ``dicom_source`` does not hold the analysed series.
     OutputError : ``folder`` cannot be written, or holds other results or files of these names.
     """
-    because = no_dicom_because(out, dicom_source)
+    source = None
+    if dicom_source is not None and not no_dicom_because(out, dicom_source):
+        from LungNoduleCADLib.dicom.export_source import open_source
+
+        known = findings_json.read_findings(out)
+        source = open_source(dicom_source, known.series, known.geometry)
     with _placed(folder.resolve(), out.resolve()) as work:
         findings = _fresh_report(out, work, paper)
-        if dicom_source is not None and not because:
-            _write_dicom(out, work, dicom_source, findings)
+        if source is not None:
+            _write_dicom(out, work, source, findings)
     return [folder / name for name in NAMES if (folder / name).is_file()]
 
 
@@ -98,13 +104,12 @@ def _has_pictures(out: Path) -> bool:
     return all((out / IMAGES / name).is_file() for name in names)
 
 
-def _write_dicom(out: Path, work: Path, dicom_source: Path, findings: StudyFindings) -> None:
+def _write_dicom(out: Path, work: Path, source: SourceSeries, findings: StudyFindings) -> None:
     from LungNoduleCADLib.dicom.export_document import make_document
     from LungNoduleCADLib.dicom.export_measurements import make_measurements, reported
     from LungNoduleCADLib.dicom.export_segmentation import make_segmentation
-    from LungNoduleCADLib.dicom.export_source import open_source, save
+    from LungNoduleCADLib.dicom.export_source import save
 
-    source = open_source(dicom_source, findings.series, findings.geometry)
     masked, _, lungs = read_study(out)
     masks = {nodule.id: nodule.mask for nodule in masked.nodules if nodule.mask is not None}
     structures = list(_lung_structures(findings, lungs))

@@ -22,7 +22,21 @@ def figures_table(evaluation: dict[str, Any]) -> str:
         f"Intervals: {evaluation['interval']}."
     )
     rows = [f"| {name} | {value} |" for name, value in _flat(evaluation["figures"])]
-    return "\n".join([head, "", "| figure | value |", "|---|---|", *rows])
+    return "\n".join([head, "", "| figure | value |", "|---|---|", *rows, *_operating_points(evaluation)])
+
+
+def _operating_points(evaluation: dict[str, Any]) -> list[str]:
+    """What each threshold gives, where it was measured."""
+    measured = evaluation.get("operating_points")
+    if not measured:
+        return []
+    rows = [
+        f"| {point['threshold']:.2f} | {point['sensitivity']:.2f} | {point['false_positives_per_scan']:.1f} |"
+        for point in measured["points"]
+        if point["sensitivity"] is not None
+    ]
+    head = ["| threshold | sensitivity | false positives a scan |", "|---|---|---|"]
+    return ["", f"Operating points. {measured['source']}", "", *head, *rows]
 
 
 def update_card(bundle: Bundle) -> None:

@@ -26,10 +26,10 @@ from LungNoduleCADLib.training.cases import POINT, NoduleCase, nodule_cases
 from LungNoduleCADLib.training.labels import reference_type
 from LungNoduleCADLib.training.lung_background import Donor
 from LungNoduleCADLib.training.nodule_pack import NodulePack, PackNodule
+from LungNoduleCADLib.training.operating_points import CLEAR_READERS, measure_operating_points
 from LungNoduleCADLib.training.scans import MarkedScan, marked_scans
 from LungNoduleCADLib.training.train_fusion import observe
 
-CLEAR_READERS = 3
 SIZE_BINS_MM = ((3.0, 6.0), (6.0, 10.0), (10.0, 20.0), (20.0, 99.0))
 Report = Callable[[str], None]
 Figures = dict[str, Any]
@@ -56,6 +56,10 @@ def evaluate_bundle(
     nodules = pack.of_folds((fold,), lambda n: n.n_readers >= CLEAR_READERS)
     cases = nodule_cases(pack, nodules, [Donor(s.ct, s.lungs, s.keep_away_lps_mm) for s in scans], bundle.train["seed"])
     figures = evaluators[name](list(cases), scans, device, report)
+    if name == "nodule_ct_attributes" and scans_folder:
+        more = {"operating_points": measure_operating_points(bundle, pack, scans_folder, device, report)}
+    else:
+        more = {}
     return {
         "bundle": name,
         "version": bundle.metadata["version"],
@@ -71,6 +75,7 @@ def evaluate_bundle(
         "setting": "nodules of >= 3 readers, set into real lung at 0.8 mm, one point: the centroid of the consensus",
         "interval": "95 %, 1000 bootstrap draws of patients",
         "figures": figures,
+        **more,
     }
 
 

@@ -102,7 +102,7 @@ def _train_epoch(
         rate = _learning_rate(settings, epoch + step / len(batch_list))
         for group in optimizer.param_groups:
             group["lr"] = rate
-        with autocast(device):
+        with autocast(device, training=True):
             losses = loss_of(network, batch)
         optimizer.zero_grad(set_to_none=True)
         losses["total"].backward()

@@ -74,10 +74,21 @@ def load_marked_scan(name: str, folder: Path, marks: tuple[Mark, ...]) -> Marked
     return MarkedScan(name, replace(ct, hu=quantise(ct.hu)), lungs, marks)
 
 
+def scan_folds(pack: NodulePack, folder: Path) -> dict[str, int | None]:
+    """{series name: its patient's fold in the pack}; ``None``: a patient whom the pack does not know."""
+    fold_of = {hashlib.sha256(n.patient_id.encode()).hexdigest()[:16]: n.fold for n in pack.nodules}
+    folds = {}
+    for name, (path, _) in scan_folders(folder).items():
+        series, _ = choose_series(find_series(path))
+        folds[name] = fold_of.get(series.description.patient_key)
+    return folds
+
+
 def marked_scans(pack: NodulePack, folder: Path | None, folds: Collection[int | None]) -> Iterator[MarkedScan]:
     """The scans of patients in the given folds of the pack (``None``: patients whom the pack does not know)."""
-    fold_of = {hashlib.sha256(n.patient_id.encode()).hexdigest()[:16]: n.fold for n in pack.nodules}
-    for name, (path, marks) in (scan_folders(folder) if folder else {}).items():
-        series, _ = choose_series(find_series(path))
-        if fold_of.get(series.description.patient_key) in folds:
+    if folder is None:
+        return
+    fold_of = scan_folds(pack, folder)
+    for name, (path, marks) in scan_folders(folder).items():
+        if fold_of[name] in folds:
             yield load_marked_scan(name, path, marks)

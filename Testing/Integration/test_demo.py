@@ -7,17 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import SimpleITK as sitk
 
 from LungNoduleCADLib.cli import main
 
 Row = dict[str, Any]
-
-
-@pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("demo") / "out"
-    assert main(["demo", "-o", str(out), "--device", "cpu", "--progress", "none"]) == 0
-    return out
 
 
 @pytest.fixture(scope="module")
@@ -81,3 +75,20 @@ def test_earlier_results_can_be_compared_without_their_dicom(demo: Path, tmp_pat
     assert [n["saliency"] for n in first["nodules"]] == [n["saliency"] for n in second["nodules"]]
     pairs = [{(m["prior_id"], m["current_id"]) for m in f["comparison"]["matches"]} for f in (first, second)]
     assert pairs[0] == pairs[1]
+
+
+def test_results_made_of_earlier_results_are_on_the_grid_of_the_whole_scan(demo: Path, tmp_path: Path) -> None:
+    again = tmp_path / "again"
+    arguments = ["compare", str(demo / "prior"), str(demo), "-o", str(again), "--device", "cpu", "--progress", "none"]
+    assert main(arguments) == 0
+    whole = json.loads((demo / "findings.json").read_text(encoding="utf-8"))
+    findings = json.loads((again / "findings.json").read_text(encoding="utf-8"))
+    assert findings["geometry"] == whole["geometry"]
+    assert findings["prior"]["geometry"] == whole["prior"]["geometry"]
+    assert [n["axes"] for n in findings["nodules"]] == [n["axes"] for n in whole["nodules"]]
+    for place in ("", "prior"):
+        layers = sitk.ReadImage(str(again / place / "segmentation.seg.nrrd"))
+        before = sitk.ReadImage(str(demo / place / "segmentation.seg.nrrd"))
+        assert layers.GetSize() == before.GetSize() == (*reversed(whole["geometry"]["shape_kji"]),)
+        same = sitk.GetArrayFromImage(layers)[..., 1] == sitk.GetArrayFromImage(before)[..., 1]
+        assert same.all()

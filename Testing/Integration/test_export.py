@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import tarfile
 from collections.abc import Callable
@@ -145,8 +146,7 @@ def test_the_measurements_are_those_of_findings_json(made: Path, tmp_path: Path)
         assert f"Lung-RADS {nodule['lung_rads']}" in category
         texts = [item.TextValue for item in groups[nodule["id"]][0].ContentSequence if item.ValueType == "TEXT"]
         assert REMARK in texts
-    grown = next(nodule["id"] for nodule in nodules if nodule["id"] == "N1")
-    assert 473.2 in [one.value for one in groups[grown].get_measurements()]
+    assert 473.2 in [one.value for one in groups["N1"].get_measurements()]
     assert any("RESEARCH USE ONLY" in text for text in _texts(report[0]))
 
 
@@ -223,6 +223,13 @@ def test_files_of_others_are_never_overwritten(made: Path, tmp_path: Path) -> No
 def test_results_are_not_mixed_with_an_export(results: Path) -> None:
     with pytest.raises(OutputError, match="holds results"):
         export_results(results, results, None)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows folders have no write bit")
+def test_a_read_only_place_is_refused(made: Path, tmp_path: Path) -> None:
+    (tmp_path / "locked").mkdir(mode=0o555)
+    with pytest.raises(OutputError, match="read-only"):
+        export_results(made / "out", tmp_path / "locked/pacs", None)
 
 
 @pytest.mark.parametrize("source", ["nowhere", "dicom/baseline"])

@@ -10,6 +10,7 @@ import faulthandler
 import os
 import sys
 from pathlib import Path
+from types import ModuleType
 
 HERE = Path(__file__).resolve().parent
 MODULE = HERE.parents[1] / "LungNoduleCAD"
@@ -27,6 +28,14 @@ def parsed(arguments: list[str]) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
+def execute(source: str, file: str) -> None:
+    """In a fresh ``__main__``."""
+    module = ModuleType("__main__")
+    module.__file__ = file
+    sys.modules["__main__"] = module
+    exec(compile(source, file, "exec", dont_inherit=True), vars(module))
+
+
 def main(arguments: list[str]) -> int:
     faulthandler.enable()
     options = parsed(arguments)
@@ -40,11 +49,10 @@ def main(arguments: list[str]) -> int:
     status = 0
     try:
         if options.python_code:
-            exec(compile(options.python_code, "--python-code", "exec"), {"__name__": "__main__"})
+            execute(options.python_code, "--python-code")
         if script:
             sys.argv = script
-            source = Path(script[0]).read_text(encoding="utf-8")
-            exec(compile(source, script[0], "exec"), {"__name__": "__main__", "__file__": script[0]})
+            execute(Path(script[0]).read_text(encoding="utf-8"), script[0])
     except SystemExit as left:
         status = left.code if isinstance(left.code, int) else int(left.code is not None)
     except Exception as error:

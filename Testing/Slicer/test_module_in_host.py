@@ -32,7 +32,7 @@ def test_every_self_test_of_the_module_passes_and_none_is_skipped() -> None:
 
 
 def test_an_exception_that_qt_swallows_fails_the_run() -> None:
-    code = "import qt\nbutton = qt.QPushButton()\nbutton.connect('clicked()', lambda: 1 / 0)\nbutton.click()\nprint('after')"
+    code = "import qt; b = qt.QPushButton(); b.connect('clicked()', lambda: 1 / 0); b.click(); print('after')"
 
     run = in_host("--no-main-window", "--python-code", code)
 

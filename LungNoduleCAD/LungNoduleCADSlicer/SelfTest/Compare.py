@@ -10,10 +10,15 @@ from LungNoduleCADSlicer.GrowthPlot import showGrowth
 from LungNoduleCADSlicer.Layouts import COMPARISON_LAYOUT, GROWTH_VIEW, PAIRS, compositeNode, sliceNode
 from LungNoduleCADSlicer.SampleResults import CENTROIDS_LPS, INTERVAL_DAYS
 from LungNoduleCADSlicer.SelfTest.Fakes import fakePanel, openSampleStudy
+from LungNoduleCADSlicer.SelfTest.Sentences import runEach
 from LungNoduleCADSlicer.Study import GROWTH_CHART, PRIOR_SCAN, PRIOR_SEGMENTATION, SCAN, SEGMENTATION
 from LungNoduleCADSlicer.Views import lpsToRas
 
 INSIDE_HU = 30
+
+
+def everySentence(test):
+    runEach(test, globals())
 
 
 def side_by_side_shows_both_scans_and_leaving_brings_the_former_layout_back(test):
@@ -186,12 +191,12 @@ def the_growth_plot_draws_both_volumes_and_the_interval(test):
         for a, b in zip(found, expected, strict=True):
             test.assertAlmostEqual(a, b, places=3)
     test.assertGreater(chart.GetYAxisRange()[1], high)
-    test.assertEqual(chart.GetTitle(), "N1 → N1: grown")
+    test.assertEqual(chart.GetTitle(), "N1 before, N1 now: grown\ndashed: 95% interval")
     test.assertEqual(chart.GetXAxisTitle(), "days since 2019-07-31")
 
     panel.comparison.ui.comparisonTable.selectRow(2)
     test.assertEqual(chart.GetTitle(), "N3: gone")
-    test.assertEqual(_column(series[0].GetTableNode(), "days"), [0.0])
+    test.assertEqual(_column(series[0].GetTableNode(), "days"), [0.0, 0.0])
     showGrowth(study, None)
     test.assertEqual(_column(series[0].GetTableNode(), "days"), [])
 

@@ -1,6 +1,11 @@
 """A stand-in for Slicer's DICOM database, so that no test touches the reader's own."""
 
+import numpy as np
 import slicer
+
+from LungNoduleCADSlicer.ScanFacts import INSTANCES, MIN_SLICES
+
+PATIENT = "patient 1"
 
 TAGS = {
     "0008,0020": "StudyDate",
@@ -67,3 +72,18 @@ class FakeDatabase:
     def instanceValue(self, instance, tag):
         series = next(uid for uid, files in self._files.items() if instance in files)
         return self._series[series].get(TAGS.get(tag, ""), "")
+
+
+def addVolume(name, slices=MIN_SLICES):
+    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", name)
+    slicer.util.updateVolumeFromArray(node, np.zeros((slices, 4, 4), np.int16))
+    return node
+
+
+def fromDatabase(database, name, date, slices=MIN_SLICES, instances=(), files=(), **fields):
+    """A volume as Slicer's DICOM module leaves it."""
+    node = addVolume(name, slices)
+    instances = list(instances) or [f"{name}.1"]
+    node.SetAttribute(INSTANCES, " ".join(instances))
+    database.add(name, instances, files, **{"StudyDate": date, "PatientID": PATIENT, **fields})
+    return node

@@ -3,6 +3,7 @@
 import json
 import tempfile
 from copy import deepcopy
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -19,13 +20,18 @@ RADIUS_OF_ADDED_MM = 3.0
 
 def fakePanel(test):
     """The genuine panel in its module, with stand-ins for the processes; the genuine ones come back after the test."""
-    widget = slicer.modules.LungNoduleCADWidget
     collaborators = Collaborators.genuine()
     collaborators.runner, collaborators.installer = FakeRunner(), FakeInstaller()
     collaborators.startReview, collaborators.sources = FakeReview, ScanSources(FakeLibrary())
-    widget.build(collaborators)
-    test.addCleanup(lambda: widget.build(Collaborators.genuine()))
-    return widget.panel
+    slicer.modules.LungNoduleCADWidget.build(collaborators)
+    test.addCleanup(_bringBack)
+    return slicer.modules.LungNoduleCADWidget.panel
+
+
+def _bringBack() -> None:
+    """The genuine collaborators, of the classes that are loaded now: a test may have reloaded the module."""
+    genuine = import_module("LungNoduleCADSlicer.ModuleWidget").Collaborators.genuine()
+    slicer.modules.LungNoduleCADWidget.build(genuine)
 
 
 def temporaryFolder(test) -> Path:
@@ -224,8 +230,11 @@ class FakeReview:
     def _export(self, message, answer) -> None:
         folder = Path(message["folder"])
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "report.pdf").write_bytes((self._folder / "report.pdf").read_bytes())
-        answer["files"] = [str(folder / "report.pdf")]
+        names = ["report.pdf", "findings.json"]
+        names += ["segmentation.dcm", "measurements.dcm", "report.dcm"] if message["dicom_source"] else []
+        for name in names:
+            (folder / name).write_bytes((self._folder / "report.pdf").read_bytes())
+        answer["files"] = [str(folder / name) for name in names]
 
     def _nodule(self, name: str) -> dict:
         nodule = next((nodule for nodule in self._findings["nodules"] if nodule["id"] == name), None)

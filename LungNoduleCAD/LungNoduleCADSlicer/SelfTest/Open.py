@@ -7,9 +7,9 @@ import SimpleITK as sitk
 import slicer
 
 from LungNoduleCADSlicer import Samples
-from LungNoduleCADSlicer.ScanFacts import INSTANCES, MIN_SLICES, patientKey
+from LungNoduleCADSlicer.ScanFacts import MIN_SLICES, patientKey
 from LungNoduleCADSlicer.ScanSources import SOURCE_FOLDER, ScanSources
-from LungNoduleCADSlicer.SelfTest.FakeDicom import FakeDatabase, useDatabase
+from LungNoduleCADSlicer.SelfTest.FakeDicom import PATIENT, FakeDatabase, addVolume, fromDatabase, useDatabase
 from LungNoduleCADSlicer.SelfTest.Fakes import (
     FakeInstaller,
     FakeLibrary,
@@ -18,8 +18,11 @@ from LungNoduleCADSlicer.SelfTest.Fakes import (
     fakePanel,
     temporaryFolder,
 )
+from LungNoduleCADSlicer.SelfTest.Sentences import runEach
 
-PATIENT = "patient 1"
+
+def everySentence(test):
+    runEach(test, globals())
 
 
 def a_loaded_ct_is_picked_and_kept_in_the_scene(test):
@@ -35,10 +38,9 @@ def a_loaded_ct_is_picked_and_kept_in_the_scene(test):
     test.assertTrue(panel.study.ui.analyzeButton.enabled)
     test.assertIs(panel.parameters.scan, scan)
     test.assertIs(panel.parameters.prior, prior)
-    panel.setParameters(None)
-    panel.study.ui.scanSelector.setCurrentNode(None)
-    panel.setParameters(slicer.modules.LungNoduleCADWidget.logic.getParameters())
-    test.assertIs(panel.study.ui.scanSelector.currentNode(), scan)
+    again = fakePanel(test)  # as when the module is reloaded, or the scene opened again
+    test.assertIs(again.study.chooser.scan, scan)
+    test.assertIs(again.study.chooser.prior, prior)
 
 
 def the_newest_chest_ct_from_the_dicom_browser_is_chosen_by_itself(test):
@@ -68,7 +70,7 @@ def a_volume_that_comes_into_the_scene_is_noticed(test):
     database = useDatabase(test, FakeDatabase())
 
     scan = fromDatabase(database, "scan", "20200105")
-    waitFor(lambda: panel.study.chooser.scan is not None)
+    _waitFor(lambda: panel.study.chooser.scan is not None)
 
     test.assertIs(panel.study.chooser.scan, scan)
 
@@ -85,7 +87,7 @@ def a_folder_is_looked_through_loaded_and_chosen(test):
     test.assertFalse(ui.progressFrame.isHidden())
     test.assertIn(folder.name, ui.stageLabel.text)
     test.assertFalse(ui.folderButton.enabled)
-    look.answer(seriesDocument(folder, "2020-01-05"))
+    look.answer(_seriesDocument(folder, "2020-01-05"))
     test.assertTrue(ui.progressFrame.isHidden())
     test.assertEqual(chooser.scan.GetAttribute(SOURCE_FOLDER), str(folder))
     test.assertEqual(chooser.scan.GetImageData().GetDimensions()[2], MIN_SLICES)
@@ -149,11 +151,10 @@ def an_earlier_ct_of_the_patient_is_offered_and_taken_with_one_click(test):
 def an_earlier_ct_in_the_dicom_database_is_offered(test):
     panel, database = fakePanel(test), useDatabase(test, FakeDatabase())
     scan = fromDatabase(database, "scan", "20200105", BodyPartExamined="CHEST")
-    database.add(
-        "1.soft", instancesOf("1.soft", MIN_SLICES), StudyDate="20190105", PatientID=PATIENT, StudyInstanceUID="s"
-    )
-    database.add("1.thin", instancesOf("1.thin", 90), StudyDate="20190105", PatientID=PATIENT, StudyInstanceUID="s")
-    database.add("1.other", instancesOf("1.other", 90), StudyDate="20190205", PatientID="patient 2")
+    study = {"StudyInstanceUID": "a study", "StudyDate": "20190105", "PatientID": PATIENT}
+    database.add("1.soft", _instancesOf("1.soft", MIN_SLICES), **study)
+    database.add("1.thin", _instancesOf("1.thin", 90), **study)
+    database.add("1.other", _instancesOf("1.other", 90), StudyDate="20190205", PatientID="patient 2")
     sources, loaded = panel.study.chooser.sources, []
     sources.loadSeries = lambda uid: loaded.append(uid) or fromDatabase(database, uid, "20190105")
 
@@ -169,10 +170,10 @@ def a_prior_of_a_folder_is_found_in_the_dicom_database_and_the_other_way_round(t
     database, folder = useDatabase(test, FakeDatabase()), temporaryFolder(test)
     library = FakeLibrary()
     sources, loaded = ScanSources(library), []
-    database.add("1.prior", instancesOf("1.prior", MIN_SLICES), StudyDate="20190105", PatientID=PATIENT)
+    database.add("1.prior", _instancesOf("1.prior", MIN_SLICES), StudyDate="20190105", PatientID=PATIENT)
 
     sources.loadFolder(folder, loaded.append, test.fail)
-    library.last("series").answer(seriesDocument(folder, "2020-01-05"))
+    library.last("series").answer(_seriesDocument(folder, "2020-01-05"))
 
     test.assertEqual([offer.seriesUid for offer in sources.priorOffers(loaded[0])], ["1.prior"])
     later = fromDatabase(database, "later", "20210105")
@@ -209,7 +210,7 @@ def scan_and_prior_that_do_not_fit_are_refused_before_anything_starts(test):
 
 def try_it_makes_both_scans_and_chooses_them(test):
     panel, cache = fakePanel(test), temporaryFolder(test)
-    useCache(test, cache)
+    _useCache(test, cache)
     ui, chooser = panel.study.ui, panel.study.chooser
     runner, library = panel.study.activity.runner, chooser.sources.start
 
@@ -227,7 +228,7 @@ def try_it_makes_both_scans_and_chooses_them(test):
             runner.endWithResult(cache)
         look = library.last("series")
         test.assertEqual(look.arguments[1], str(cache / scan))
-        look.answer(seriesDocument(cache / scan, date))
+        look.answer(_seriesDocument(cache / scan, date))
 
     test.assertEqual(chooser.sources.studyDate(panel.parameters.scan), "2020-01-05")
     test.assertEqual(chooser.sources.studyDate(panel.parameters.prior), "2019-01-05")
@@ -236,7 +237,7 @@ def try_it_makes_both_scans_and_chooses_them(test):
 
 
 def sample_data_lists_both_scans_and_makes_them_without_an_address(test):
-    listed = listedSamples()
+    listed = _listedSamples()
     test.assertEqual([source.sampleName for source in listed], ["Phantom baseline", "Phantom follow-up"])
     for source in listed:
         test.assertTrue(source.uris[0].startswith("generated:"))
@@ -251,10 +252,10 @@ def sample_data_lists_both_scans_and_makes_them_without_an_address(test):
     runner.listener.onProgress("baseline", 0.5, "making the baseline scan")
     (folder / "follow-up").mkdir()
     (folder / "baseline").mkdir()
-    useCache(test, folder)
+    _useCache(test, folder)
     runner.endWithResult(folder)
-    library.last("series").answer(seriesDocument(folder / "follow-up", "2020-01-05"))
-    library.last("series").answer(seriesDocument(folder / "baseline", "2019-01-05"))
+    library.last("series").answer(_seriesDocument(folder / "follow-up", "2020-01-05"))
+    library.last("series").answer(_seriesDocument(folder / "baseline", "2019-01-05"))
 
     names = [node.GetName() for node in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")]
     test.assertEqual(names, ["CT 2020-01-05", "CT 2019-01-05"])
@@ -292,26 +293,11 @@ def dicom_files_are_linked_for_the_process_and_other_volumes_written(test):
 # ---- what the tests are made of
 
 
-def addVolume(name, slices=MIN_SLICES):
-    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", name)
-    slicer.util.updateVolumeFromArray(node, np.zeros((slices, 4, 4), np.int16))
-    return node
-
-
-def fromDatabase(database, name, date, slices=MIN_SLICES, instances=(), files=(), **fields):
-    """A volume as Slicer's DICOM module leaves it."""
-    node = addVolume(name, slices)
-    instances = list(instances) or [f"{name}.1"]
-    node.SetAttribute(INSTANCES, " ".join(instances))
-    database.add(name, instances, files, **{"StudyDate": date, "PatientID": PATIENT, **fields})
-    return node
-
-
-def instancesOf(seriesUid, count):
+def _instancesOf(seriesUid, count):
     return [f"{seriesUid}.{number}" for number in range(count)]
 
 
-def seriesDocument(folder, date):
+def _seriesDocument(folder, date):
     """What ``series FOLDER --json`` answers; the series is one file here."""
     file = folder / "series.nrrd"
     sitk.WriteImage(sitk.Image(4, 4, MIN_SLICES, sitk.sitkInt16), str(file))
@@ -327,17 +313,17 @@ def seriesDocument(folder, date):
     return json.loads(json.dumps({"folder": str(folder), "chosen": 0, "reason": "the only one", "series": [series]}))
 
 
-def listedSamples():
+def _listedSamples():
     """What the module put into Slicer's Sample Data when it started."""
     return slicer.modules.sampleDataSources[Samples.CATEGORY]
 
 
-def useCache(test, folder):
+def _useCache(test, folder):
     before, Samples.cacheFolder = Samples.cacheFolder, lambda: folder
     test.addCleanup(lambda: setattr(Samples, "cacheFolder", before))
 
 
-def waitFor(condition, seconds=5.0):
+def _waitFor(condition, seconds=5.0):
     import time
 
     end = time.monotonic() + seconds

@@ -1,16 +1,23 @@
 """The report: clinical facts, the exam's category and why, the preview, the export."""
 
 import time
+from pathlib import Path
 from types import ModuleType
 from unittest import mock
 
 import slicer
 
 from LungNoduleCADSlicer.ClinicalForm import FACTS
+from LungNoduleCADSlicer.SelfTest.FakeDicom import FakeDatabase, useDatabase
 from LungNoduleCADSlicer.SelfTest.Fakes import fakePanel, openSampleStudy, temporaryFolder
+from LungNoduleCADSlicer.SelfTest.Sentences import runEach
 from LungNoduleCADSlicer.Study import SCAN
 
 PATIENCE_SECONDS = 5
+
+
+def everySentence(test):
+    runEach(test, globals())
 
 
 def age_and_sex_are_filled_from_the_header(test):
@@ -189,7 +196,7 @@ def the_dicom_files_of_the_scan_go_with_the_export(test):
     study = openSampleStudy(test, panel)
     source = _giveDicom(test, panel, study)
     sent = []
-    panel.corrections.send = lambda do, onAnswer=None, **arguments: sent.append((do, arguments))
+    panel.corrections.send = lambda do, _onAnswer=None, **arguments: sent.append((do, arguments))
     panel.report.ui.folderEdit.currentPath = str(temporaryFolder(test))
 
     panel.report.ui.exportButton.click()
@@ -202,21 +209,23 @@ def the_dicom_database_is_written_to_on_its_own_click_only(test):
     panel = fakePanel(test)
     study = openSampleStudy(test, panel)
     _giveDicom(test, panel, study)
-    imported = []
+    database, imported = useDatabase(test, FakeDatabase()), []
+
+    def importDicom(folder, into, copy):
+        imported.append((sorted(file.name for file in Path(folder).iterdir()), into, copy))
+        return True
+
     library, utilities = ModuleType("DICOMLib"), ModuleType("DICOMLib.DICOMUtils")
-    library.DICOMUtils = utilities
-    utilities.importDicom = lambda folder, database, copy: imported.append((folder, copy)) or True
-    with (
-        mock.patch.dict("sys.modules", {"DICOMLib": library, "DICOMLib.DICOMUtils": utilities}),
-        mock.patch.object(slicer, "dicomDatabase", object(), create=True),
-    ):
+    library.DICOMUtils, utilities.importDicom = utilities, importDicom
+    with mock.patch.dict("sys.modules", {"DICOMLib": library, "DICOMLib.DICOMUtils": utilities}):
         panel.report.ui.folderEdit.currentPath = str(temporaryFolder(test) / "export")
         panel.report.ui.exportButton.click()
         test.assertEqual(imported, [])
         panel.report.ui.databaseButton.click()
 
-    test.assertEqual(len(imported), 1)
-    test.assertIs(imported[0][1], True)  # copies: the exported files are not kept
+    # copies, for the exported files are not kept
+    test.assertEqual(imported, [(["measurements.dcm", "report.dcm", "segmentation.dcm"], database, True)])
+    test.assertIn("segmentation.dcm", panel.report.ui.exportedLabel.text)
 
 
 def _giveDicom(test, panel, study):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import tempfile
 from pathlib import Path
 
@@ -10,22 +11,27 @@ from PySide6 import QtCore, QtWidgets
 
 from host.io_manager import qSlicerCoreIOManager
 from host.layout_manager import qSlicerLayoutManager
+from host.members import SLICER
 from host.module_manager import qSlicerModuleManager
-from host.signals import HostSignal
+from host.offering import offered
 
 
 class CommandOptions:
+    """qSlicerCoreCommandOptions: the two options that slicer.util asks for."""
+
     runPythonAndExit = True
 
+    def __init__(self, mainWindow: bool, testing: bool) -> None:
+        self.noMainWindow, self.testingEnabled = not mainWindow, testing
 
+
+@offered(SLICER)
 class qSlicerApplication(QtWidgets.QApplication):
-    startupCompleted = HostSignal("startupCompleted", ["startupCompleted()"])
-
-    def __init__(self, arguments: list[str], testing: bool) -> None:
+    def __init__(self, arguments: list[str], testing: bool, mainWindow: bool) -> None:
         super().__init__(arguments)
-        self._hTesting, self._hStatus, self._hOptions = testing, None, CommandOptions()
+        self._hTesting, self._hStatus, self._hOptions = testing, None, CommandOptions(mainWindow, testing)
+        self._hWindow = None
         self._hFolder = tempfile.TemporaryDirectory(prefix="slicer-host-", ignore_cleanup_errors=True)
-        self._hIni = str(Path(self._hFolder.name) / "settings.ini")
         QtCore.QSettings.setDefaultFormat(QtCore.QSettings.IniFormat)
         QtCore.QSettings.setPath(QtCore.QSettings.IniFormat, QtCore.QSettings.UserScope, self._hFolder.name)
         self.setOrganizationName("NA-MIC")
@@ -39,6 +45,7 @@ class qSlicerApplication(QtWidgets.QApplication):
         (Path(self._hFolder.name) / "share" / "ColorFiles").mkdir(parents=True)
         self._hLogic.SetShareDirectory("share")
         self._hLogic.SetMRMLScene(self._hScene)
+        self._hScene.SetDataIOManager(self._hDataIo())
         self._hModules = qSlicerModuleManager()
         self._hIo = qSlicerCoreIOManager(self)
         self._hLayout = None
@@ -46,7 +53,11 @@ class qSlicerApplication(QtWidgets.QApplication):
     # ---- properties
 
     temporaryPath = property(lambda self: str(Path(self._hFolder.name) / "temp"))
+    cachePath = property(lambda self: str(Path(self._hFolder.name) / "cache"))
+    extensionsInstallPath = property(lambda self: str(Path(self._hFolder.name) / "extensions"))
     slicerHome = property(lambda self: str(Path(slicer.__file__).parent))
+    startupWorkingPath = property(lambda self: str(Path.cwd()))
+    os = property(lambda self: {"win32": "win", "darwin": "macosx"}.get(sys.platform, "linux"))
     majorVersion = property(lambda self: 5)
     minorVersion = property(lambda self: 12)
     mainApplicationName = property(lambda self: "Slicer")
@@ -68,7 +79,8 @@ class qSlicerApplication(QtWidgets.QApplication):
     ioManager = coreIOManager
 
     def layoutManager(self):
-        return self._hLayout
+        """None without a main window, as in Slicer."""
+        return self._hLayout if self._hWindow is not None else None
 
     def commandOptions(self) -> CommandOptions:
         return self._hOptions
@@ -79,7 +91,13 @@ class qSlicerApplication(QtWidgets.QApplication):
     def userSettings(self) -> QtCore.QSettings:
         return QtCore.QSettings()
 
-    settings = userSettings
+    settings = revisionUserSettings = userSettings
+
+    def moduleLogic(self, name: str):
+        return self._hLogic.GetModuleLogic(name)
+
+    def dicomDatabase(self):
+        return slicer.dicomDatabase
 
     def translate(self, _context: str, text: str) -> str:
         return text
@@ -98,7 +116,20 @@ class qSlicerApplication(QtWidgets.QApplication):
     def resumeRender(self) -> None:
         self._hLogic.ResumeRender()
 
+    def _hDocuments(self) -> str:
+        return str(Path(self._hFolder.name) / "documents")
+
+    def _hDataIo(self):
+        cache = slicer.vtkCacheManager()
+        cache.SetRemoteCacheDirectory(self.cachePath)
+        self._hScene.SetCacheManager(cache)
+        manager = slicer.vtkDataIOManager()
+        manager.SetCacheManager(cache)
+        return manager
+
     def _hSetUp(self) -> None:
-        Path(self.temporaryPath).mkdir()
+        for folder in (self.temporaryPath, self.cachePath, self.extensionsInstallPath, self._hDocuments()):
+            Path(folder).mkdir(exist_ok=True)
+        self.defaultScenePath = self._hDocuments()
         self._hLayout = qSlicerLayoutManager(self)
         self._hLayout.setMRMLScene(self._hScene)

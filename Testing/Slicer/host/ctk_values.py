@@ -53,9 +53,6 @@ class _Bounded:
         self.value = min(self.value, maximum)
         self._hShow()
 
-    def setRange(self, minimum: float, maximum: float) -> None:
-        self.minimum, self.maximum = minimum, maximum
-
 
 @offered(CTK)
 class ctkDoubleSlider(_Bounded, QtWidgets.QWidget):
@@ -134,6 +131,9 @@ class ctkRangeWidget(QtWidgets.QWidget):
         self.rangeChanged.emit(self.minimum, self.maximum)
 
     _hMaximumChanged = _hMinimumChanged
+
+    def reset(self) -> None:
+        self.setValues(0.0, 0.0)
 
     def setValues(self, low: float, high: float) -> None:
         self.minimumValue, self.maximumValue = low, high

@@ -137,7 +137,7 @@ class ctkPushButton(QtWidgets.QPushButton):
 
 
 @offered(CTK)
-class ctkCheckablePushButton(ctkPushButton):
+class ctkCheckablePushButton(QtWidgets.QPushButton):
     """A push button with a check box in it."""
 
 
@@ -150,7 +150,20 @@ class ctkMenuButton(QtWidgets.QPushButton):
 class ctkExpandableWidget(QtWidgets.QFrame):
     """A frame that the reader can enlarge by a grip at its foot."""
 
+    def updateSizeHint(self) -> None:
+        self.updateGeometry()
+
 
 @offered(CTK)
 class ctkMessageBox(QtWidgets.QMessageBox):
     """A QMessageBox that can be told not to come again."""
+
+
+@offered(CTK)
+class ctkDoubleSpinBox(QtWidgets.QDoubleSpinBox):
+    """A QDoubleSpinBox whose arrows can be inverted."""
+
+
+@offered(CTK)
+class ctkFittedTextBrowser(QtWidgets.QTextBrowser):
+    """A QTextBrowser as high as its text."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from PySide6 import QtCore, QtGui, QtWidgets
 
 from host import failures
@@ -45,7 +47,14 @@ class ModalWatch(QtCore.QObject):
             widget.close()
 
 
+def _qtMessage(_kind, _context, text: str) -> None:
+    """Qt's own messages to the console, but for what the platform without a screen says of every window."""
+    if "propagateSizeHints" not in text:
+        print(text, file=sys.stderr)
+
+
 def install() -> None:
+    QtCore.qInstallMessageHandler(_qtMessage)
     QtGui.QDesktopServices.openUrl = staticmethod(_openUrl)
     for name in ("getOpenFileName", "getSaveFileName", "getOpenFileNames"):
         setattr(QtWidgets.QFileDialog, name, _firstOnly(getattr(QtWidgets.QFileDialog, name)))

@@ -146,7 +146,9 @@ class qSlicerCoreIOManager(QtCore.QObject):
         return tuple(kinds.GetValue(index) for index in range(kinds.GetNumberOfValues()))
 
     def extractKnownExtension(self, fileName: str, node) -> str:
-        ends = [vtkDataFileFormatHelper.GetFileExtensionFromFormatString(text) for text in self.fileWriterExtensions(node)]
+        ends = [
+            vtkDataFileFormatHelper.GetFileExtensionFromFormatString(text) for text in self.fileWriterExtensions(node)
+        ]
         known = [end for end in ends if str(fileName).lower().endswith(end)]
         return max(known, key=len, default=Path(fileName).suffix)
 

@@ -7,6 +7,7 @@ import vtk
 from PySide6 import QtWidgets
 
 from host.ctk_values import ctkSliderWidget
+from host.ctk_widgets import ctkDoubleSpinBox
 from host.members import SLICER
 from host.offering import offered
 
@@ -49,8 +50,9 @@ class qMRMLWidget(QtWidgets.QWidget):
             self.mrmlSceneChanged.emit(scene)
 
 
-@offered(SLICER)
-class qMRMLSliderWidget(ctkSliderWidget):
+class _UnitAware:
+    """Knows a scene; units are left alone."""
+
     _hScene = None
 
     def mrmlScene(self):
@@ -58,6 +60,16 @@ class qMRMLSliderWidget(ctkSliderWidget):
 
     def setMRMLScene(self, scene) -> None:
         self._hScene = scene
+
+
+@offered(SLICER)
+class qMRMLSliderWidget(_UnitAware, ctkSliderWidget):
+    """ctkSliderWidget with units."""
+
+
+@offered(SLICER)
+class qMRMLSpinBox(_UnitAware, ctkDoubleSpinBox):
+    """ctkDoubleSpinBox with units."""
 
 
 @offered(SLICER)
@@ -109,6 +121,8 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
     def _hSceneChanged(self, node) -> None:
         if self._hScene is None or self._hScene.IsBatchProcessing():
             return
+        if node is not None and not any(node.IsA(kind) for kind in self.nodeTypes):
+            return
         known = len(self._hNodes)
         removing = node is not None and self._hScene.GetNodeByID(node.GetID() or "") is None
         if removing and node in self._hNodes:
@@ -119,10 +133,10 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
             self.nodeAddedByUser.emit(node)
 
     def _hShows(self, node) -> bool:
+        """Of a node of one of the types."""
         if node.GetHideFromEditors() and not self.showHidden:
             return False
-        exact = not self.showChildNodeTypes
-        if not any(node.GetClassName() == kind if exact else node.IsA(kind) for kind in self.nodeTypes):
+        if not self.showChildNodeTypes and node.GetClassName() not in self.nodeTypes:
             return False
         if any(node.IsA(kind) for kind in self.hideChildNodeTypes):
             return False
@@ -132,8 +146,8 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
         return True
 
     def _hRefresh(self) -> None:
-        scene = self._hScene
-        nodes = [] if scene is None else list(slicer.util.getNodesByClass("vtkMRMLNode", scene))
+        kinds = self.nodeTypes if self._hScene is not None else ()
+        nodes = dict.fromkeys(node for kind in kinds for node in slicer.util.getNodesByClass(kind, self._hScene))
         for node, tag in self._hNames:
             node.RemoveObserver(tag)
         self._hNodes = [node for node in nodes if self._hShows(node)]
@@ -247,3 +261,11 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
         answer, accepted = QtWidgets.QInputDialog.getText(self, "Rename", "New name:", text=self._hCurrent.GetName())
         if accepted:
             self._hCurrent.SetName(answer)
+
+
+@offered(SLICER)
+class qMRMLColorTableComboBox(qMRMLNodeComboBox):
+    def __init__(self, parent: QtWidgets.QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.nodeTypes = ("vtkMRMLColorNode",)
+        self.addEnabled = self.removeEnabled = False

@@ -1,4 +1,4 @@
-"""Makes a class of the host offer exactly what ``members.py`` says: value properties and signals come from the table."""
+"""Makes a class offer exactly what ``members.py`` says: value properties and signals come from the table."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class ValueProperty:
     def __init__(self, name: str, default: object) -> None:
         self.name, self._default = name, default
         self._hook = f"_h{name[0].upper()}{name[1:]}Changed"
-        self._kind = None if default is None or default is READ_ONLY else type(default)
+        self._kind = None if default is None else type(default)
 
     def __get__(self, instance, owner):
         return self if instance is None else instance.__dict__.get(f"_h_{self.name}", self._default)
@@ -35,9 +35,8 @@ class ValueProperty:
             return bool(value)
         if self._kind in (None, int) or isinstance(value, self._kind):
             return value
-        raise ValueError(
-            f"Property '{self.name}' of {type(instance).__name__} takes {self._kind.__name__}, not {type(value).__name__}"
-        )
+        owner, wanted, given = type(instance).__name__, self._kind.__name__, type(value).__name__
+        raise ValueError(f"Property '{self.name}' of {owner} takes {wanted}, not {given}")
 
 
 class _Setter:
@@ -57,6 +56,8 @@ def offered(table: dict[str, Members]):
         members = table[kind.__name__]
         for name, default in members.properties.items():
             if name not in vars(kind):
+                if default is READ_ONLY:
+                    raise TypeError(f"{kind.__name__}.{name} is read-only and not written")
                 setattr(kind, name, ValueProperty(name, default))
         by_name: dict[str, list[str]] = {}
         for signature in members.signals:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.metadata
 from pathlib import Path
 
@@ -33,11 +34,16 @@ def pip_check(req) -> bool:
 def _met(requirement: Requirement) -> bool:
     if requirement.marker is not None and not requirement.marker.evaluate():
         return True
+    version = _version(requirement.name)
+    return version is not None and version in requirement.specifier
+
+
+@functools.cache
+def _version(name: str) -> str | None:
     try:
-        version = importlib.metadata.version(requirement.name)
+        return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
-        return False
-    return version in requirement.specifier
+        return None
 
 
 def pip_ensure(

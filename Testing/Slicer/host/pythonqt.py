@@ -8,10 +8,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import functools
 import importlib
 import importlib.util
-import inspect
 import re
 import sys
 from collections.abc import Callable, Iterator
@@ -41,10 +41,8 @@ class QtProperty:
     def __get__(self, instance, owner):
         if instance is None:
             return self._getter if self._getter is not None else self
-        if self._getter is not None:
-            value = self._getter.__get__(instance, owner)()
-        else:
-            value = instance.property(self.qtName)
+        ask = self._getter.__get__(instance, owner) if self._getter is not None else None
+        value = ask() if ask is not None else instance.property(self.qtName)
         return tuple(value) if isinstance(value, list) else value
 
     def __set__(self, instance, value) -> None:
@@ -140,7 +138,7 @@ def _setAttribute(instance, name: str, value) -> None:
         if loadingUi:
             return  # PySide puts the children of a loaded .ui on its root
         raise AttributeError(f"{kind.__name__} has no attribute {name}: none can be created on a C++ object")
-    member = inspect.getattr_static(kind, name, None)
+    member = next((vars(base)[name] for base in kind.__mro__ if name in vars(base)), None)
     if hasattr(member, "__set__"):
         member.__set__(instance, value)
     else:
@@ -220,7 +218,7 @@ def _addMethods() -> None:
     for kind in (QtWidgets.QDialog, QtWidgets.QMenu, QtCore.QEventLoop, QtCore.QCoreApplication, QtCore.QThread):
         if not hasattr(kind, "exec_"):
             kind.exec_ = kind.exec
-    QtCore.QTimer.singleShot = signals.SingleShot(vars(QtCore.QTimer)["singleShot"])
+    QtCore.QTimer.singleShot = signals.SingleShot()
 
 
 class QtModule(ModuleType):
@@ -242,8 +240,15 @@ class QtModule(ModuleType):
                 self.__dict__.setdefault(member, getattr(kit, member))
 
 
+def _keepNone() -> None:
+    """PySide6 6.12 gives one reference too many away with each empty QVariant; before Python 3.12 that ends None."""
+    if sys.version_info < (3, 12):
+        ctypes.c_ssize_t.from_address(id(None)).value += 1 << 40
+
+
 def install() -> ModuleType:
     """Change PySide6's classes in place and put ``qt`` into ``sys.modules``."""
+    _keepNone()
     _makeTuples()
     _makeAttributes(classesOf(KITS))
     _addMethods()

@@ -1,4 +1,4 @@
-"""Connecting as in PythonQt: any callable, as many arguments as it takes, errors recorded, True or False for an answer."""
+"""Connecting as in PythonQt: any callable, as many arguments as it takes, errors recorded, the answer is a bool."""
 
 from __future__ import annotations
 
@@ -98,9 +98,7 @@ class BoundNativeSignal:
         return bool(signatures) and connectNative(self._sender, signatures[0], slot)
 
     def disconnect(self, slot: Callable | None = None) -> bool:
-        return any(
-            [disconnectNative(self._sender, text, slot) for text in _signaturesNamed(self._sender, self._name)]
-        )
+        return any([disconnectNative(self._sender, text, slot) for text in _signaturesNamed(self._sender, self._name)])
 
     def emit(self, *args) -> None:
         self._original.__get__(self._sender, type(self._sender)).emit(*args)
@@ -184,8 +182,8 @@ def disconnectBySignature(sender: QtCore.QObject, signal: str, receiver=None, me
 class SingleShot:
     """``qt.QTimer.singleShot(ms, f)`` on the class; the property of that name on a timer."""
 
-    def __init__(self, native) -> None:
-        self._native = native
+    def __init__(self) -> None:
+        self._running: set[QtCore.QTimer] = set()
         self._property = next(
             QtCore.QTimer.staticMetaObject.property(index)
             for index in range(QtCore.QTimer.staticMetaObject.propertyCount())
@@ -199,4 +197,13 @@ class SingleShot:
         self._property.write(instance, value)
 
     def _call(self, milliseconds: int, receiver, member: str | None = None) -> None:
-        self._native.__get__(None, QtCore.QTimer)(int(milliseconds), guarded(_target(receiver, member)))
+        timer, slot = QtCore.QTimer(), _target(receiver, member)
+        self._property.write(timer, True)
+
+        def fire() -> None:
+            self._running.discard(timer)
+            slot()
+
+        connectNative(timer, "timeout()", fire)
+        self._running.add(timer)
+        timer.start(int(milliseconds))

@@ -8,15 +8,26 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
+SLICER_MODULES = Path(__file__).resolve().parent / "slicer_modules"
 LOGICS = {  # module: its logic in slicer-core
+    "Cameras": "vtkSlicerCamerasModuleLogic",
     "Colors": "vtkSlicerColorLogic",
+    "CropVolume": "vtkSlicerCropVolumeLogic",
+    "Data": "vtkSlicerDataModuleLogic",
+    "Markups": "vtkSlicerMarkupsLogic",
     "Models": "vtkSlicerModelsLogic",
+    "Plots": "vtkSlicerPlotsLogic",
+    "Reformat": "vtkSlicerReformatLogic",
+    "SceneViews": "vtkSlicerSceneViewsModuleLogic",
     "Segmentations": "vtkSlicerSegmentationsModuleLogic",
+    "Sequences": "vtkSlicerSequencesLogic",
     "SubjectHierarchy": "vtkSlicerSubjectHierarchyModuleLogic",
     "Tables": "vtkSlicerTablesLogic",
     "Texts": "vtkSlicerTextsLogic",
     "Transforms": "vtkSlicerTransformLogic",
     "Units": "vtkSlicerUnitsLogic",
+    "ViewControllers": "vtkSlicerViewControllersLogic",
+    "VolumeRendering": "vtkSlicerVolumeRenderingLogic",
     "Volumes": "vtkSlicerVolumesLogic",
 }
 
@@ -35,9 +46,12 @@ def startHost(arguments: list[str], modulePaths: list[Path], testing: bool, main
 
     _removeLeaks(slicer)
     _installWidgets(slicer)
+    from host import dialogs, palettes
     from host.application import qSlicerApplication
+    from host.subject_hierarchy import SubjectHierarchyKeeper
 
-    app = qSlicerApplication(arguments, testing)
+    app = qSlicerApplication(arguments, testing, mainWindow)
+    palettes.apply(dark=False)
     slicer.app = app
     slicer.mrmlScene = app.mrmlScene()
     slicer.modules = _module("slicer.modules")
@@ -52,12 +66,24 @@ def startHost(arguments: list[str], modulePaths: list[Path], testing: bool, main
 
         app._hWindow = qSlicerMainWindow()
         app._hWindow.show()
-    for folder in modulePaths:
+    app._hHierarchy = SubjectHierarchyKeeper(app.mrmlScene())
+    app._hModalWatch = dialogs.ModalWatch()
+    _openDicomDatabase(slicer)
+    for folder in (SLICER_MODULES, *modulePaths):
         for file in sorted(folder.glob("*.py")):
             app.moduleManager()._hAddScripted(file)
     app.startupCompleted.emit()
     app.processEvents()
     return app
+
+
+def _openDicomDatabase(slicer) -> None:
+    folder = Path(slicer.app.temporaryPath) / "SlicerDICOMDatabase"
+    folder.mkdir()
+    import ctk
+
+    slicer.dicomDatabase = ctk.ctkDICOMDatabase()
+    slicer.dicomDatabase.openDatabase(str(folder / "ctkDICOM.sql"))
 
 
 def _module(name: str) -> ModuleType:
@@ -75,20 +101,29 @@ def _removeLeaks(slicer) -> None:
 def _installWidgets(slicer) -> None:
     import qt
 
-    from host import ctk_values, ctk_widgets, members, mrml_widgets, ui_loader
+    from host import (
+        application,
+        ctk_values,
+        ctk_widgets,
+        dicom_database,
+        layout_manager,
+        members,
+        mrml_widgets,
+        segment_widgets,
+        ui_loader,
+        view_widgets,
+    )
 
+    sources = (ctk_values, ctk_widgets, dicom_database, mrml_widgets, segment_widgets, view_widgets, layout_manager,
+               application)  # fmt: skip
     ctk = _module("ctk")
-    for name in members.CTK:
-        setattr(ctk, name, getattr(ctk_widgets, name, None) or getattr(ctk_values, name))
-    for name in members.SLICER:
-        if hasattr(mrml_widgets, name):
-            setattr(slicer, name, getattr(mrml_widgets, name))
-    ui_loader.QUiLoader.classes = {
-        name: getattr(holder, name)
-        for holder, table in ((ctk, members.CTK), (slicer, members.SLICER))
-        for name in table
-        if hasattr(holder, name)
+    for holder, table in ((ctk, members.CTK), (slicer, members.SLICER)):
+        for name in table:
+            setattr(holder, name, next(getattr(source, name) for source in sources if hasattr(source, name)))
+    widgets = {name: getattr(ctk, name) for name in members.CTK} | {
+        name: getattr(slicer, name) for name in members.SLICER
     }
+    ui_loader.QUiLoader.classes = {name: kind for name, kind in widgets.items() if issubclass(kind, qt.QWidget)}
     qt.QUiLoader = ui_loader.QUiLoader
 
 

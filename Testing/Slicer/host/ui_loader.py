@@ -1,10 +1,11 @@
-"""``qt.QUiLoader`` that knows CTK's and Slicer's widgets: their properties and connections in a .ui file are set here."""
+"""``qt.QUiLoader`` that knows CTK's and Slicer's widgets, and sets their properties and connections itself."""
 
 from __future__ import annotations
 
 import functools
 import operator
 import xml.etree.ElementTree as ElementTree
+from typing import ClassVar
 
 from PySide6 import QtCore, QtUiTools, QtWidgets
 
@@ -17,7 +18,7 @@ _SIMPLE = {"string": str, "number": int, "double": float, "cstring": str}
 class QUiLoader(QtUiTools.QUiLoader):
     """Widget classes by name; everything else is Qt's own loader."""
 
-    classes: dict[str, type] = {}
+    classes: ClassVar[dict[str, type]] = {}
 
     def __init__(self, parent=None) -> None:
         super().__init__(parent)
@@ -69,7 +70,9 @@ class QUiLoader(QtUiTools.QUiLoader):
                 taken[entry.get("name")] = self._hValue(kind, entry[0])
                 element.remove(entry)
             elif entry.get("stdset") != "0" and kind.staticMetaObject.indexOfProperty(entry.get("name")) < 0:
-                raise RuntimeError(f"{element.get('class')} has no property {entry.get('name')} ({element.get('name')})")
+                raise RuntimeError(
+                    f"{element.get('class')} has no property {entry.get('name')} ({element.get('name')})"
+                )
         return element.get("name"), taken
 
     def _hValue(self, kind: type, value):

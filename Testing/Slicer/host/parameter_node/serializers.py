@@ -1,4 +1,4 @@
-"""How values of each type lie in a vtkMRMLScriptedModuleNode: the same keys and texts as in Slicer, for saved scenes."""
+"""How values of each type lie in a vtkMRMLScriptedModuleNode: the same keys and texts as in Slicer."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Text:
         return isinstance(value, self.kind)
 
     def isIn(self, node, name: str) -> bool:
-        return node.HasParameter(name) if hasattr(node, "HasParameter") else name in node.GetParameterNames()
+        return bool(node.HasParameter(name))
 
     def write(self, node, name: str, value) -> None:
         node.SetParameter(name, value.name if isinstance(value, enum.Enum) else str(value))

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import typing
+import weakref
 
 import qt
 import slicer
 import vtk
 
+from host import failures
 from host.parameter_node.connectors import GuiConnector, createGuiConnector
 from host.parameter_node.serializers import serializerOf
 from host.parameter_node.types import Default, Validator
@@ -43,6 +45,17 @@ class Parameter:
 
 def _property(name: str) -> property:
     return property(lambda self: self.getValue(name), lambda self, value: self.setValue(name, value))
+
+
+def _letGo(nodeId: str, observer: int) -> None:
+    """A connected wrapper was collected. Slicer never takes its observer off the node, and VTK crashes calling it."""
+    node = slicer.mrmlScene.GetNodeByID(nodeId)
+    if node is not None and node.HasObserver(vtk.vtkCommand.ModifiedEvent):
+        node.RemoveObserver(observer)
+        failures.recordMessage(
+            f"A parameter node wrapper with a connected GUI was let go while its node {nodeId} lives on: "
+            "Slicer crashes when that node is modified next. Keep the wrapper as long as the node."
+        )
 
 
 class Methods:
@@ -93,7 +106,9 @@ class Methods:
 
     def connectParametersToGui(self, mapping: dict) -> int:
         connectors = {
-            name: value if isinstance(value, GuiConnector) else createGuiConnector(value, self._parameter(name).datatype)
+            name: value
+            if isinstance(value, GuiConnector)
+            else createGuiConnector(value, self._parameter(name).datatype)
             for name, value in mapping.items()
         }
         tag, self._nextTag = self._nextTag, self._nextTag + 1
@@ -101,7 +116,8 @@ class Methods:
         for name, connector in connectors.items():
             connector.write(self.getValue(name))
             connector.onChanged(self._fromGui(name, connector))
-        self.AddObserver(vtk.vtkCommand.ModifiedEvent, lambda _caller, _event: self._toGui())
+        observer = self.AddObserver(vtk.vtkCommand.ModifiedEvent, lambda _caller, _event: self._toGui())
+        weakref.finalize(self, _letGo, self.parameterNode.GetID(), observer)
         return tag
 
     def disconnectGui(self, guiTag) -> None:
