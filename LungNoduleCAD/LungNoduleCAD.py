@@ -27,18 +27,18 @@ class LungNoduleCAD(ScriptedLoadableModule):
         ScriptedLoadableModule.__init__(self, parent)
         parent.title = _("Lung Nodule CAD")
         parent.categories = [translate("qSlicerAbstractCoreModule", "Quantification")]
-        parent.dependencies = []
         parent.contributors = ["The LungNoduleCAD contributors"]
         parent.helpText = _(
             "Finds, measures, characterizes and follows lung nodules in chest CT and assesses them by Lung-RADS v2022. "
             "Choose a CT, press Analyze, read the table. Research use only; not a medical device."
         )
         parent.acknowledgementText = _("Models were trained on LIDC-IDRI (Armato et al., 2011; CC BY 3.0).")
-        slicer.app.connect("startupCompleted()", self.registerSampleData)
+        slicer.app.connect("startupCompleted()", self.onStartupCompleted)
 
-    def registerSampleData(self):
-        from LungNoduleCADSlicer import Samples
+    def onStartupCompleted(self):
+        from LungNoduleCADSlicer import Layouts, Samples
 
+        Layouts.register()
         Samples.register(Path(__file__).parent / "Resources" / "Icons")
 
 
@@ -139,3 +139,12 @@ class LungNoduleCADTest(ScriptedLoadableModuleTest):
 
     def test_findings_are_corrected(self):
         self.check("Correct", "everySentence")
+
+    def test_two_scans_are_compared(self):
+        self.check("Compare", "everySentence")
+
+    def test_a_report_is_made_and_exported(self):
+        self.check("Report", "everySentence")
+
+    def test_the_scene_brings_everything_back(self):
+        self.check("Scene", "everySentence")

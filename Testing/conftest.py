@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from LungNoduleCADLib.cli import main
+
 ROOT = Path(__file__).resolve().parent.parent
 SHARED_DATA = ROOT.parent / "shared" / "data"
 
@@ -22,3 +24,11 @@ def shared_data() -> Path:
     if not SHARED_DATA.is_dir():
         pytest.skip("needs the development data in ../shared/data, which is not part of the project")
     return SHARED_DATA
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Results of ``demo``: a follow-up scan compared with its baseline. Copy them before changing anything."""
+    out = tmp_path_factory.mktemp("demo") / "out"
+    assert main(["demo", "-o", str(out), "--device", "cpu", "--progress", "none"]) == 0
+    return out

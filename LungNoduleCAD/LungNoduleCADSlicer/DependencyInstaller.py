@@ -10,6 +10,8 @@ import slicer.packaging
 from slicer.i18n import tr as _
 
 REQUESTER = "LungNoduleCAD"
+PYTORCH, RADIOMICS = "PyTorch", "SlicerRadiomics"  # extensions of Slicer's catalog
+PYTORCH_MODULE = "PyTorchUtils"
 # Slicer's own, or another extension's: never replaced
 KEPT = ("numpy", "scipy", "SimpleITK", "pydicom", "highdicom", "pillow", "torch")
 
@@ -30,36 +32,40 @@ class DependencyInstaller:
     def install(self) -> None:
         """Ask, then install what is missing; torch first, through the PyTorch extension. Nothing in testing mode.
 
-        Raises RuntimeError where the PyTorch extension is missing or the reader declines, CalledProcessError where pip
-        fails.
+        Where that extension is missing too, it is installed instead, and Slicer restarts. Raises RuntimeError where the
+        reader declines or an extension cannot be had, CalledProcessError where pip fails.
         """
         missing = self.missing()
         if slicer.app.testingEnabled():
             return
         torch = [requirement for requirement in missing if packageName(requirement) == "torch"]
+        if torch and not hasModule(PYTORCH_MODULE):
+            self.installExtension(PYTORCH)
+            return
         if torch:
             self._installTorch(torch[0].removeprefix("torch"))
         others = [requirement for requirement in missing if requirement not in torch]
         if others:
             slicer.packaging.pip_ensure(others, constraints=self._constraints(), requester=REQUESTER)
 
+    def installExtension(self, name: str) -> None:
+        """By the Extensions Manager, which asks and restarts Slicer. Raises RuntimeError where it cannot be had."""
+        if not slicer.app.extensionsManagerModel().installExtensionFromServer(name):
+            raise RuntimeError(
+                _("The extension {name} was not installed; try the Extensions Manager").format(name=name)
+            )
+
     def remark(self) -> str:
         """What the analysis has to do without; empty where it has everything."""
-        if importlib.util.find_spec("radiomics") is None:
-            return _(
-                "Without the SlicerRadiomics extension the malignancy estimate does without its radiomics part. "
-                "Install it in the Extensions Manager to have it."
-            )
-        return ""
+        if hasModule("radiomics"):
+            return ""
+        return _("Without the extension {name} the malignancy estimate lacks its radiomics part").format(name=RADIOMICS)
 
     def _installTorch(self, version: str) -> None:
-        reason = whyNoTorch()
-        if reason:
-            raise RuntimeError(reason)
         import PyTorchUtils
 
         if PyTorchUtils.PyTorchUtilsLogic().installTorch(askConfirmation=True, torchVersionRequirement=version) is None:
-            raise RuntimeError(_("PyTorch was not installed."))
+            raise RuntimeError(_("PyTorch was not installed"))
 
     def _constraints(self) -> Path:
         """A pip constraints file that keeps what is there as it is."""
@@ -74,14 +80,9 @@ def packageName(requirement: str) -> str:
     return re.match(r"[\w.-]+", requirement)[0]
 
 
-def whyNoTorch() -> str:
-    """Why torch cannot be installed by the button; empty where it can."""
-    if importlib.util.find_spec("PyTorchUtils") is not None:
-        return ""
-    return _(
-        "PyTorch comes through the PyTorch extension, which takes the build for this computer's graphics card. "
-        "Install that extension in the Extensions Manager, restart Slicer and come back."
-    )
+def hasModule(name: str) -> bool:
+    """Whether it could be imported; it is not."""
+    return importlib.util.find_spec(name) is not None
 
 
 def explain(missing: list[str]) -> str:
@@ -102,9 +103,14 @@ def explain(missing: list[str]) -> str:
         names = [name for name in names if name not in here]
     lines += [_("images, results and progress: {names}").format(names=", ".join(names))] if names else []
     text = _("The analysis needs Python packages that Slicer does not have yet:") + "".join(f"\n• {x}" for x in lines)
-    torch = whyNoTorch() if any(packageName(requirement) == "torch" for requirement in missing) else ""
-    button = torch or _(
-        "The button downloads them from the Python package index into Slicer, and asks before it does. "
-        "What Slicer brings along stays as it is, and no data leaves this computer."
-    )
+    if "torch" in map(packageName, missing) and not hasModule(PYTORCH_MODULE):
+        button = _(
+            "PyTorch comes through Slicer's PyTorch extension, which takes the build for the graphics card here; "
+            "it is missing too. The button installs it and restarts Slicer; then the button installs the packages."
+        )
+    else:
+        button = _(
+            "The button downloads them from the Python package index into Slicer, and asks before it does. "
+            "What Slicer brings along stays as it is, and no data leaves this computer."
+        )
     return f"{text}\n{button}"

@@ -9,7 +9,7 @@ import qt
 
 from LungNoduleCADSlicer.Signals import connect
 
-GRACE_MILLISECONDS = 800
+GRACE_MILLISECONDS = 600
 
 
 class JsonLines:

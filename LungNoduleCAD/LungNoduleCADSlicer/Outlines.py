@@ -49,8 +49,8 @@ def readOutline(file: Path) -> Outline:
     return _cropped(sitk.GetArrayFromImage(image) > 0, ijkToLps)
 
 
-def outlineOf(segmentationNode, segmentId: str) -> Outline:
-    """A segment as it is now; its labelmap may be shared with other segments."""
+def outlineOf(segmentationNode, segmentId: str, stepMm: float = 0.0) -> Outline:
+    """A segment as it is now; its labelmap may be shared with others. With a step: of every few voxels one, larger."""
     segment = segmentationNode.GetSegmentation().GetSegment(segmentId)
     labelmap = segment.GetRepresentation(BINARY_LABELMAP)
     ijkToLps = _RAS_LPS @ _imageToWorld(labelmap)
@@ -60,13 +60,16 @@ def outlineOf(segmentationNode, segmentId: str) -> Outline:
     if scalars is None or scalars.GetNumberOfTuples() == 0:
         return Outline(np.zeros((0, 0, 0), bool), ijkToLps)
     shape = [last - first + 1 for first, last in zip(extent[::2], extent[1::2], strict=True)][::-1]
-    return _cropped(vtk_to_numpy(scalars).reshape(shape) == segment.GetLabelValue(), ijkToLps)
+    steps = [max(round(stepMm / spacing), 1) for spacing in labelmap.GetSpacing()]
+    ijkToLps[:3, :3] *= steps
+    labels = vtk_to_numpy(scalars).reshape(shape)[tuple(slice(None, None, step) for step in steps[::-1])]
+    return _cropped(labels == segment.GetLabelValue(), ijkToLps)
 
 
 def setOutline(segmentationNode, segmentId: str, outline: Outline) -> None:
     """Give a segment this outline, which is then the known one; a segment that is not there is added."""
     segmentation = segmentationNode.GetSegmentation()
-    labelmap = _labelmap(outline, segmentation)
+    labelmap = labelmapOf(outline, segmentation)
     segment = segmentation.GetSegment(segmentId)
     if segment is None:
         segment = slicer.vtkSegment()
@@ -114,11 +117,11 @@ def _cropped(voxels: np.ndarray, ijkToLps: np.ndarray) -> Outline:
     return Outline(np.ascontiguousarray(voxels[tuple(box)]), moved)
 
 
-def _labelmap(outline: Outline, segmentation):
+def labelmapOf(outline: Outline, segmentation=None):
     """As Slicer keeps it, on the grid of the segments that are there, so that it is saved without resampling."""
     ijkToRas = _RAS_LPS @ outline.ijkToLps
     first = np.zeros(3, int)
-    neighbor = segmentation.GetNthSegment(0)
+    neighbor = segmentation.GetNthSegment(0) if segmentation is not None else None
     if neighbor is not None:
         grid = _imageToWorld(neighbor.GetRepresentation(BINARY_LABELMAP))
         offset = np.linalg.solve(grid, ijkToRas[:, 3])[:3]

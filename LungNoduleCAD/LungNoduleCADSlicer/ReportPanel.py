@@ -27,6 +27,7 @@ class ReportPanel:
         self.ui, self.reading, self.corrections, self.sources = ui, reading, corrections, sources
         self.preview: ReportPreview | None = None
         self.exported: Path | None = None
+        self._folders: list[Path] = []
         self.form = ClinicalForm(ui, self.onClinicalChanged)
         self._timer = qt.QTimer()
         self._timer.setSingleShot(True)
@@ -54,6 +55,8 @@ class ReportPanel:
         if self.preview is not None:
             self.preview.close()
             self.preview = None
+        for folder in self._folders:
+            shutil.rmtree(folder, ignore_errors=True)
 
     # ---- what the reading says
 
@@ -67,7 +70,7 @@ class ReportPanel:
             self._say(self.ui.exportedLabel, "")
             self._say(self.ui.clinicalLabel, "")
         self.showExam()
-        if not self._timer.active:  # what is being typed is not replaced
+        if not self._timer.active and not self.corrections.busy:  # what was just entered is not taken back
             self.form.show(self._filled() if study is not None else {})
         self.showPossible()
 
@@ -115,16 +118,16 @@ class ReportPanel:
         if self.reading.study is None or self.form.faults or self.corrections.whyNotPossible():
             return
         if self.form.values != self._known():
-            self.corrections.send("clinical", clinical=self.form.values)
+            self._send("clinical", clinical=self.form.values)
 
     def onCategoryChosen(self, index: int) -> None:
-        self.corrections.send("exam_category", category=self.ui.categoryBox.itemData(index) or None)
+        self._send("exam_category", category=self.ui.categoryBox.itemData(index) or None)
 
     # ---- the report
 
     def onPreview(self, _clicked=False) -> None:
         self.sendClinical()
-        self.corrections.send("report", self.onReport, paper=self.ui.paperBox.currentData)
+        self._send("report", self.onReport, paper=self.ui.paperBox.currentData)
 
     def onReport(self, answer: dict) -> None:
         if self.preview is None:
@@ -146,7 +149,7 @@ class ReportPanel:
 
     def onDatabase(self, _clicked=False) -> None:
         """The DICOM objects into Slicer's DICOM database, which keeps copies of its own."""
-        folder = Path(tempfile.mkdtemp(prefix="LungNoduleCAD-", dir=slicer.app.temporaryPath))
+        folder = self._newFolder()
         self._export(folder, lambda answer: self._onForDatabase(folder, answer))
 
     def onOpenFolder(self, _clicked=False) -> None:
@@ -154,16 +157,10 @@ class ReportPanel:
 
     def _export(self, folder: Path, onAnswer) -> None:
         self.sendClinical()
-        links = Path(tempfile.mkdtemp(prefix="LungNoduleCAD-", dir=slicer.app.temporaryPath))
         scan = self.reading.study.get(SCAN)
-        source = self.sources.dicomFolder(scan, links) if scan is not None else None
-
-        def done(answer: dict) -> None:
-            shutil.rmtree(links, ignore_errors=True)
-            onAnswer(answer)
-
+        source = self.sources.dicomFolder(scan, self._newFolder()) if scan is not None else None
         arguments = {"folder": str(folder), "dicom_source": str(source) if source else None}
-        self.corrections.send("export", done, paper=self.ui.paperBox.currentData, **arguments)
+        self._send("export", onAnswer, paper=self.ui.paperBox.currentData, **arguments)
 
     def _onExported(self, answer: dict) -> None:
         files = [Path(file) for file in answer["files"]]
@@ -181,7 +178,6 @@ class ReportPanel:
                 file.unlink()
         # True: the database keeps copies
         added = bool(objects) and DICOMUtils.importDicom(str(folder), slicer.dicomDatabase, True)
-        shutil.rmtree(folder, ignore_errors=True)
         text = (
             _("In Slicer's DICOM database: {names}")
             if added
@@ -190,6 +186,15 @@ class ReportPanel:
         self._say(self.ui.exportedLabel, text.format(names=", ".join(objects)))
 
     # ---- inside
+
+    def _send(self, do: str, onAnswer=None, **arguments) -> None:
+        with slicer.util.tryWithErrorDisplay(_("The results could not be worked on."), waitCursor=True):
+            self.corrections.send(do, onAnswer, **arguments)
+
+    def _newFolder(self) -> Path:
+        """Empty, and removed with the panel."""
+        self._folders.append(Path(tempfile.mkdtemp(prefix="LungNoduleCAD-", dir=slicer.app.temporaryPath)))
+        return self._folders[-1]
 
     def _say(self, label, text: str) -> None:
         """An empty label takes no room."""

@@ -75,8 +75,7 @@ class ScanSources:
         source = volumeNode.GetAttribute(SOURCE_FOLDER)
         if source and Path(source).is_dir():
             return Path(source)
-        database = openDatabase()
-        files = [database.fileForInstance(uid) for uid in instancesOf(volumeNode)] if database is not None else []
+        files = _filesOf(volumeNode)
         if not files or not all(file and Path(file).is_file() for file in files):
             return None
         folder.mkdir(parents=True, exist_ok=True)
@@ -163,6 +162,15 @@ def _loadFiles(series: dict, folder: Path):
     node.SetAttribute(SOURCE_FOLDER, folders.pop() if len(folders) == 1 else str(folder))
     rememberSeries(node, series)
     return node
+
+
+def _filesOf(volumeNode) -> tuple[str, ...]:
+    """The files of a volume by the DICOM database: the whole series at once, or one by one where it is part of it."""
+    database, instances = openDatabase(), instancesOf(volumeNode)
+    if database is None or not instances:
+        return ()
+    files = database.filesForSeries(database.seriesForFile(database.fileForInstance(instances[0])))
+    return files if len(files) == len(instances) else tuple(map(database.fileForInstance, instances))
 
 
 def _scans() -> Iterator[tuple[object, ScanFacts]]:

@@ -11,6 +11,7 @@ from LungNoduleCADSlicer.Outlines import giveOwnLabelmap, isKnown, readOutline, 
 from LungNoduleCADSlicer.Saliency import styleSaliency
 from LungNoduleCADSlicer.Segments import describeSegments, noduleIdsOf, styleSegments
 from LungNoduleCADSlicer.Study import PRIOR_SCAN, PRIOR_SEGMENTATION, REGISTRATION, SCAN, SEGMENTATION, Study
+from LungNoduleCADSlicer.Surfaces import ensureSurface
 
 SCAN_FILE = "ct.nrrd"
 SEGMENTATION_FILE = "segmentation.seg.nrrd"
@@ -51,15 +52,15 @@ class StudyLoader:
         if segmentation is not None:
             for noduleId in answer.get("removed", []):
                 segmentation.GetSegmentation().RemoveSegment(noduleId)
-            for noduleId, file in answer.get("masks", {}).items():
+            for noduleId, file in _files(answer, "masks"):
                 # what the reader drew since is newer than the answer
                 there = segmentation.GetSegmentation().GetSegment(noduleId) is not None
                 if not there or isKnown(segmentation, noduleId):
-                    setOutline(segmentation, noduleId, readOutline(Path(file)))
+                    setOutline(segmentation, noduleId, readOutline(file))
             describeSegments(segmentation, answer["findings"]["nodules"])
         for noduleId in answer.get("removed", []):
             study.setSaliency(noduleId, None)
-        maps = [_loadSaliency(study, noduleId, Path(file)) for noduleId, file in answer.get("saliency", {}).items()]
+        maps = [_loadSaliency(study, noduleId, file) for noduleId, file in _files(answer, "saliency")]
         if maps:
             _file(study, maps)
 
@@ -73,6 +74,8 @@ class StudyLoader:
         segmentation = _loadSegmentation(study.folder, study.findings, scan, _("Nodules {day}").format(day=day))
         made.append(segmentation)
         study.set(SEGMENTATION, segmentation)
+        for noduleId in noduleIdsOf(segmentation):
+            ensureSurface(segmentation, noduleId)
         for nodule in study.nodules:
             if nodule["saliency"] and (study.folder / nodule["saliency"]).is_file():
                 made.append(_loadSaliency(study, nodule["id"], study.folder / nodule["saliency"]))
@@ -97,6 +100,12 @@ class StudyLoader:
             study.set(REGISTRATION, registration)
             for node in (prior, segmentation):
                 node.SetAndObserveTransformNodeID(registration.GetID())
+
+
+def _files(answer: dict, kind: str) -> list[tuple[str, Path]]:
+    """The files of an answer by nodule; one that is gone belongs to a nodule that a later answer takes away."""
+    files = [(noduleId, Path(file)) for noduleId, file in answer.get(kind, {}).items()]
+    return [(noduleId, file) for noduleId, file in files if file.is_file()]
 
 
 def _day(findings: dict) -> str:

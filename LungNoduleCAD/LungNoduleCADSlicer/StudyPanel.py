@@ -1,5 +1,6 @@
 """The tab for opening and analyzing: scan and prior, device, missing packages, one button, and what comes of it."""
 
+import shutil
 import tempfile
 import time
 import traceback
@@ -13,7 +14,7 @@ from slicer.util import VTKObservationMixin
 
 from LungNoduleCADSlicer.Activity import Activity
 from LungNoduleCADSlicer.AnalysisRunner import analysisArguments
-from LungNoduleCADSlicer.DependencyInstaller import explain
+from LungNoduleCADSlicer.DependencyInstaller import RADIOMICS, explain
 from LungNoduleCADSlicer.DeviceChooser import DeviceChooser
 from LungNoduleCADSlicer.ScanChooser import ScanChooser
 from LungNoduleCADSlicer.ScanPair import aboutThese, whyNotThese
@@ -53,6 +54,7 @@ class StudyPanel(VTKObservationMixin):
         for widget, signal, slot in (
             (ui.resultsFolderEdit, "currentPathChanged(QString)", self.onResultsFolderChanged),
             (ui.installButton, "clicked(bool)", self.onInstall),
+            (ui.radiomicsButton, "clicked(bool)", self.onInstallRadiomics),
             (ui.analyzeButton, "clicked(bool)", self.onAnalyze),
             (ui.openResultsButton, "clicked(bool)", self.onOpenResults),
         ):
@@ -99,8 +101,10 @@ class StudyPanel(VTKObservationMixin):
         self.ui.analyzeButton.toolTip = (
             obstacle or problem or _("Find, measure and characterize the nodules of this scan")
         )
-        self.ui.installButton.enabled = self.ui.openResultsButton.enabled = not busy
-        self.ui.noteLabel.text = problem or aboutThese(scan, prior) or self.installer.remark()
+        for button in (self.ui.installButton, self.ui.radiomicsButton, self.ui.openResultsButton):
+            button.enabled = not busy
+        self.ui.noteLabel.text = problem or aboutThese(scan, prior)
+        self.ui.noteLabel.visible = bool(self.ui.noteLabel.text)
 
     def onSceneChanged(self, caller, event) -> None:
         self._settling.start()
@@ -123,14 +127,23 @@ class StudyPanel(VTKObservationMixin):
         self._missing = self.installer.missing()
         self.ui.missingLabel.text = explain(self._missing) if self._missing else ""
         self.ui.missingFrame.visible = bool(self._missing)
+        remark = self.installer.remark()
+        self.ui.radiomicsButton.toolTip = remark
+        self.ui.radiomicsButton.visible = bool(remark) and not self._missing
         if not self._missing:
             self.devices.ask()
         self.update()
 
     def onInstall(self, _clicked=False) -> None:
+        self._install(self.installer.install)
+
+    def onInstallRadiomics(self, _clicked=False) -> None:
+        self._install(lambda: self.installer.installExtension(RADIOMICS))
+
+    def _install(self, install) -> None:
         self.activity.clearFailure()
         try:
-            self.installer.install()
+            install()
         except Exception as error:  # whatever pip or an extension raises: its reason is what the reader needs
             self.activity.fail(str(error), traceback.format_exc())
         self.lookForPackages()
@@ -140,23 +153,28 @@ class StudyPanel(VTKObservationMixin):
     def onAnalyze(self, _clicked=False) -> None:
         scan, prior = self.chooser.scan, self.chooser.prior
         work = tempfile.TemporaryDirectory(prefix="LungNoduleCAD-", ignore_cleanup_errors=True)
-        try:
-            arguments = self._arguments(scan, prior, Path(work.name))
-        except (OSError, RuntimeError) as error:
+        results = newResultsFolder(Path(self.ui.resultsFolderEdit.currentPath or defaultResultsFolder()))
+
+        def tidyUp() -> None:
             work.cleanup()
+            removeUnfinished(results)
+
+        try:
+            arguments = self._arguments(scan, prior, results, Path(work.name))
+        except (OSError, RuntimeError) as error:
+            tidyUp()
             self.activity.fail(str(error), traceback.format_exc())
         else:
             self.activity.run(
-                arguments, _("Starting …"), lambda folder: self.onAnalyzed(Results(folder, scan, prior)), work.cleanup
+                arguments, _("Starting …"), lambda folder: self.onAnalyzed(Results(folder, scan, prior)), tidyUp
             )
 
-    def _arguments(self, scan, prior, work: Path) -> list[str]:
+    def _arguments(self, scan, prior, results: Path, work: Path) -> list[str]:
         """The command line; ``work`` takes files made for it."""
         nodes = {"scan": scan, "prior": prior}
         files = {role: self.sources.exportScan(node, work / role) for role, node in nodes.items() if node is not None}
         # a DICOM folder says its date itself
         dates = {role: self.sources.studyDate(nodes[role]) for role, file in files.items() if file.is_file()}
-        results = newResultsFolder(Path(self.ui.resultsFolderEdit.currentPath or defaultResultsFolder()))
         return analysisArguments(
             files["scan"],
             results,
@@ -209,3 +227,9 @@ def newResultsFolder(parent: Path) -> Path:
     name = time.strftime("analysis-%Y%m%d-%H%M%S")
     taken = sum(1 for _folder in parent.glob(f"{name}*"))
     return parent / (f"{name}-{taken + 1}" if taken else name)
+
+
+def removeUnfinished(results: Path) -> None:
+    """What a process that had to be killed left beside the place of its results."""
+    for folder in results.parent.glob(f".{results.name}.*.partial"):
+        shutil.rmtree(folder, ignore_errors=True)

@@ -4,7 +4,8 @@ import slicer
 from slicer.i18n import tr as _
 
 from LungNoduleCADSlicer.SaliencyRendering import SaliencyRendering
-from LungNoduleCADSlicer.Segments import CLOSED_SURFACE, idsOf, isLung
+from LungNoduleCADSlicer.Segments import idsOf, isLung
+from LungNoduleCADSlicer.Surfaces import ensureSurface
 
 # the chosen nodule stands out against the others; with its heat map in 3D one looks into it
 CHOSEN_OPACITY, OTHER_OPACITY, GLASS_OPACITY = 1.0, 0.45, 0.25
@@ -40,17 +41,14 @@ class Views:
                     node.GetDisplayNode().SetVisibility(visible)
 
     def showSurfaces(self, segmentationNode, visible: bool, lungs: bool = False) -> None:
-        """Surfaces of nodules, and of the lungs, which are made only when asked for: they take a second."""
+        """Surfaces of nodules, and of the lungs; what is shown for the first time is made now."""
         display = segmentationNode.GetDisplayNode()
-        segmentation = segmentationNode.GetSegmentation()
-        if lungs:
-            segmentationNode.CreateClosedSurfaceRepresentation()
         wasModifying = display.StartModify()
-        for segmentId in idsOf(segmentation):
+        for segmentId in idsOf(segmentationNode.GetSegmentation()):
             shown = lungs if isLung(segmentId) else visible
-            segment = segmentation.GetSegment(segmentId)
-            if shown and segment.GetRepresentation(CLOSED_SURFACE) is None:
-                slicer.vtkBinaryLabelmapToClosedSurfaceConversionRule().Convert(segment)
+            # Slicer takes a segmentation without a surface in its first segment for one that has none
+            if shown or (lungs and not isLung(segmentId)):
+                ensureSurface(segmentationNode, segmentId)
             display.SetSegmentVisibility3D(segmentId, shown)
         display.SetVisibility3D(visible or lungs)
         display.EndModify(wasModifying)

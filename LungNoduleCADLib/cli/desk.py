@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 import sys
+import tempfile
 import threading
+import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
@@ -24,6 +26,7 @@ from LungNoduleCADLib.report.segmentation import FILE_NAME as SEGMENTATION
 from LungNoduleCADLib.report.write import IMAGES, PRIOR, missing_images
 
 if TYPE_CHECKING:
+    from LungNoduleCADLib.domain.masks import NoduleMask
     from LungNoduleCADLib.nodule_list import Models
     from LungNoduleCADLib.review_case import Case, CaseLooks
 
@@ -34,9 +37,9 @@ Answer = dict[str, Any]
 class LateModels:
     """The models, loaded beside the first requests; a request that needs them earlier waits for them."""
 
-    def __init__(self, device: str, when_ready: Callable[[], None]) -> None:
+    def __init__(self, device: str, afterwards: Callable[[], None]) -> None:
         self._loaded: Future[Models] = Future()
-        self._thread = threading.Thread(target=self._load, args=(device, when_ready), daemon=True)
+        self._thread = threading.Thread(target=self._load, args=(device, afterwards), daemon=True)
 
     def start(self) -> None:
         self._thread.start()
@@ -52,7 +55,7 @@ class LateModels:
     def loading(self) -> bool:
         return self._thread.is_alive()
 
-    def _load(self, device: str, when_ready: Callable[[], None]) -> None:
+    def _load(self, device: str, afterwards: Callable[[], None]) -> None:
         try:
             from LungNoduleCADLib.networks.build import choose_device
             from LungNoduleCADLib.nodule_list import Models
@@ -60,29 +63,41 @@ class LateModels:
             self._loaded.set_result(Models.load(choose_device(device)))
         except BaseException as error:  # whoever asks for the models is told
             self._loaded.set_exception(error)
-        from LungNoduleCADLib.report.pdf_style import register_fonts
-
-        register_fonts()
-        when_ready()
+        afterwards()
 
 
 class Desk:
     """One results folder under review.
+
+    Parameters
+    ----------
+    wake : called from another thread when there is idle work again.
 
     Raises
     ------
     InputError : the folder does not hold whole results.
     """
 
-    def __init__(self, out: Path, models: LateModels) -> None:
-        self.out, self._models = out.resolve(), models
-        self.case, self.looks = _take_up(self.out, models)
+    def __init__(self, out: Path, device: str, wake: Callable[[], None]) -> None:
+        self.out, self._wake = out.resolve(), wake
+        self._models = LateModels(device, self._rehearse)
+        self.case, self.looks = _take_up(self.out, self._models)
         self.document = findings_json.to_json(self.case.findings)
+        self._drawing, self._rehearsed = threading.Lock(), threading.Event()
         self._behind = ThreadPoolExecutor(1)
         self._verbs: dict[str, Callable[[Request], Answer]] = {"report": self._report, "export": self._export}
         self._corrections = self._make_corrections()
         self._segmented: Case | None = None if self._segmentation_is_old() else self.case
+
+    def start(self) -> None:
+        """Begin what goes on beside the answers."""
+        self._models.start()
         self._behind.submit(self._update_segmentation, self.case)
+
+    @property
+    def loading(self) -> bool:
+        """Whether libraries are still being loaded."""
+        return self._models.loading
 
     def answer(self, request: Request) -> Answer:
         """What a request leads to; raises LungNoduleCADError with everything as it was."""
@@ -96,7 +111,7 @@ class Desk:
 
     def use_idle_time(self) -> bool:
         """One short piece of work that makes later answers quicker; whether there was any."""
-        if not self._models.ready:
+        if not (self._rehearsed.is_set() and self._models.ready):
             return False
         from LungNoduleCADLib.review_case import places_ahead
 
@@ -167,12 +182,24 @@ class Desk:
         segmentation, findings = (path.stat().st_mtime_ns for path in written)
         return segmentation < findings
 
+    def _rehearse(self) -> None:
+        """One report that nobody sees, so that the first real one need not load and convert everything."""
+        from LungNoduleCADLib.report.pdf import build_pdf
+
+        try:
+            with self._drawing, tempfile.TemporaryDirectory() as folder:
+                build_pdf(self.case.findings, self.out / IMAGES, Path(folder) / "report.pdf")
+        except Exception:  # the real one will say what is wrong
+            traceback.print_exc()
+        self._rehearsed.set()
+        self._wake()
+
     def _missing_images(self) -> Iterator[Callable[[], None]]:
         current, prior = self.case.current, self.case.prior
         images = self.out / IMAGES
         return missing_images(current.findings, current.ct, current.lungs, images, prior.ct if prior else None)
 
-    def _drawn(self, request: Request) -> Any:
+    def _drawn(self, request: Request) -> NoduleMask:
         return read_outline(Path(_asked(request, "file", str)), self.case.current.ct.geometry)
 
     def _report(self, request: Request) -> Answer:
@@ -180,10 +207,11 @@ class Desk:
         from LungNoduleCADLib.report.pdf import FILE_NAME, build_pdf
 
         paper = _paper(request)
-        for draw in self._missing_images():
-            draw()
         beside, path = self.out / f".partial-{FILE_NAME}", self.out / FILE_NAME
-        build_pdf(self.case.findings, self.out / IMAGES, beside, paper[1])
+        with self._drawing:
+            for draw in self._missing_images():
+                draw()
+            build_pdf(self.case.findings, self.out / IMAGES, beside, paper[1])
         beside.replace(path)
         pages = draw_pages(path, self.out / FOLDER)
         return {"report": str(path), "pages": [str(page) for page in pages]}
@@ -194,8 +222,9 @@ class Desk:
         source = request.get("dicom_source")
         folder = Path(_asked(request, "folder", str))
         self._behind.submit(lambda: None).result()
-        for draw in self._missing_images():
-            draw()
+        with self._drawing:
+            for draw in self._missing_images():
+                draw()
         files = export_results(self.out, folder, Path(source) if source else None, _paper(request)[0])
         return {"files": [str(path) for path in files]}
 

@@ -40,18 +40,17 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from LungNoduleCADLib.cli.desk import Desk, LateModels
+    from LungNoduleCADLib.cli.desk import Desk
 
     inbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
-    models = LateModels(arguments.device, lambda: inbox.put(_WAKE))
     with _only_answers_on_stdout() as answers:
-        desk = Desk(arguments.out, models)
+        desk = Desk(arguments.out, arguments.device, lambda: inbox.put(_WAKE))
         if _say(answers, {"ready": True, "findings": desk.document}):
-            models.start()
+            desk.start()
             threading.Thread(target=_listen, args=(sys.stdin.buffer, inbox), daemon=True).start()
             _serve(desk, inbox, answers)
         desk.close()
-        if models.loading:  # libraries that are still being loaded may crash while Python ends
+        if desk.loading:  # libraries that are still being loaded may crash while Python ends
             answers.flush()
             os._exit(0)
     return 0
@@ -63,13 +62,21 @@ def _serve(desk: Desk, inbox: queue.SimpleQueue[Any], answers: TextIO) -> None:
         try:
             line = inbox.get(timeout=QUIET_SECONDS)
         except queue.Empty:
-            while inbox.empty() and desk.use_idle_time():
+            while inbox.empty() and _used_idle_time(desk):
                 pass
             line = inbox.get()
         if line is _END:
             return
         if line is not _WAKE and not _say(answers, _answer(desk, line)):
             return
+
+
+def _used_idle_time(desk: Desk) -> bool:
+    try:
+        return desk.use_idle_time()
+    except Exception:  # nobody asked for it; whoever does is told
+        traceback.print_exc()
+        return False
 
 
 def _answer(desk: Desk, line: bytes) -> dict[str, Any]:

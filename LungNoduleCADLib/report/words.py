@@ -165,10 +165,10 @@ def method(value: Method) -> str:
 
 
 def patient(findings: StudyFindings) -> str:
-    """Age and sex: of the headers, or else as the clinician said."""
+    """Age and sex: as the clinician said, who saw what the headers say, or else of the headers."""
     series, said = findings.series, findings.clinical
-    years = series.age_years if series.age_years is not None else (said.age_years if said else None)
-    sex = series.sex or (said.sex if said else None)
+    years = said.age_years if said and said.age_years is not None else series.age_years
+    sex = (said.sex if said else None) or series.sex
     parts = [f"{years:.0f} years" if years is not None else "age unknown", sex or "sex unknown"]
     return ", ".join(parts)
 

@@ -33,7 +33,7 @@ def cmake() -> Callable[..., str]:
     def run(*arguments: object) -> str:
         command = [str(Path(program.CMAKE_BIN_DIR) / "cmake"), *map(str, arguments)]
         done = subprocess.run(
-            command, capture_output=True, text=True, env={**os.environ, "PATH": path}, check=False, timeout=600
+            command, capture_output=True, text=True, env={**os.environ, "PATH": path}, check=False, timeout=1200
         )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout + done.stderr
@@ -95,7 +95,7 @@ def run_in(modules: Path, *arguments: str) -> str:
     environment["PYTHONDONTWRITEBYTECODE"] = "1"
     command = [sys.executable, *arguments]
     done = subprocess.run(
-        command, cwd=modules, capture_output=True, text=True, env=environment, check=False, timeout=600
+        command, cwd=modules, capture_output=True, text=True, env=environment, check=False, timeout=1200
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout

@@ -3,7 +3,6 @@
 Give it to the launcher as ``--python-script``.
 """
 
-import os
 import sys
 import tempfile
 import unittest
@@ -27,8 +26,8 @@ class PythonQtManners(unittest.TestCase):
     def test_a_qt_property_is_an_attribute_and_cannot_be_called(self):
         button, table = qt.QPushButton("x"), qt.QTableWidget(2, 3)
         self.assertEqual((button.text, table.rowCount, table.columnCount), ("x", 2, 3))
-        self.assertRaises(TypeError, lambda: button.text())
-        self.assertRaises(TypeError, lambda: table.rowCount())
+        for called in (button.text, table.rowCount):
+            self.assertFalse(callable(called))
         button.text, button.enabled = "y", False
         self.assertEqual((button.text, button.enabled), ("y", False))
 
@@ -207,7 +206,7 @@ class SceneManners(unittest.TestCase):
         choices = Choices(holder)
         choices.volume, choices.folder, choices.names = volume, "there", ["b", "c"]
         with tempfile.TemporaryDirectory() as folder:
-            file = os.path.join(folder, "scene.mrb")
+            file = f"{folder}/scene.mrb"
             self.assertTrue(slicer.util.saveScene(file))
             slicer.mrmlScene.Clear()
             slicer.util.loadScene(file)

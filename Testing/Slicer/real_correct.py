@@ -1,7 +1,7 @@
 """Every correction by the panel's own widgets, with the genuine process: ``--python-script real_correct.py RESULTS``.
 
-RESULTS is the folder that ``demo`` made; it is changed. Prints one line of JSON: what changed, how long the handlers and
-the answers took (seconds), and what went wrong.
+RESULTS is the folder that ``demo`` made; it is changed. Prints one line of JSON: what changed, how long the handlers
+and the answers took (seconds), and what went wrong.
 """
 
 import json
@@ -20,7 +20,7 @@ from LungNoduleCADSlicer.Views import lpsToRas  # noqa: E402
 
 PATIENCE_SECONDS = 120
 OPERATING_POINTS = [
-    {"threshold": 0.05, "sensitivity": None, "false_positives_per_scan": None},
+    {"threshold": 0.7, "sensitivity": None, "false_positives_per_scan": None},
     {"threshold": 0.8, "sensitivity": None, "false_positives_per_scan": None},
     {"threshold": 0.999, "sensitivity": None, "false_positives_per_scan": None},
 ]
@@ -53,7 +53,7 @@ class Run:
         return self.panel.reading.study
 
     def open(self) -> None:
-        """The demo, with operating points: its bundle may have none."""
+        """The demo, with operating points that this test chose: a few nodules leave and come back."""
         file = self.results / "findings.json"
         findings = json.loads(file.read_text(encoding="utf-8"))
         findings["operating_points"], findings["operating_points_source"] = OPERATING_POINTS, "Made up for a test."
@@ -133,9 +133,8 @@ class Run:
         }
 
     def threshold(self) -> dict:
-        counts = [len(self.study.nodules)]
+        counts, slider = [len(self.study.nodules)], self.reading.thresholdSlider
         for position in (2, 0, 1):
-            slider = self.reading.thresholdSlider
             slider.setSliderDown(True)
             slider.value = position
             self.changed(f"threshold {position}", lambda: slider.setSliderDown(False))

@@ -1,6 +1,6 @@
 """The real processes on the synthetic patient: made, loaded, cancelled, analyzed, refused. In Slicer or its stand-in.
 
-Give it to the launcher as ``--python-script``, with a folder for the results. Prints what it measured as a line of JSON.
+Give it to the launcher as ``--python-script``, with a folder for the results. Prints what it measured as JSON.
 """
 
 import json
@@ -52,25 +52,29 @@ def timed(call, *arguments):
     return round(1000 * (time.perf_counter() - start), 1)
 
 
-def loading(panel):
-    """Counts the milliseconds that Slicer itself takes to read volumes and results, which no process can do for it."""
-    took = {"volumes": [], "results": 0.0}
-    sources, loader = sys.modules["LungNoduleCADSlicer.ScanSources"], panel.loader
-    readFiles, readResults = sources._loadFiles, loader.load
+def watch(panel, heart):
+    """What Slicer's own reading takes in milliseconds (no process can do it), and how free the loop was until then."""
+    took = {"volumes": []}
+    sources, loader, reading = sys.modules["LungNoduleCADSlicer.ScanSources"], panel.loader, panel.reading
+    loadFiles, load, openStudy = sources._loadFiles, loader.load, reading.open
 
-    def files(*arguments):
+    def loadFilesTimed(*arguments):
         start = time.perf_counter()
-        node = readFiles(*arguments)
+        node = loadFiles(*arguments)
         took["volumes"].append(round(1000 * (time.perf_counter() - start), 1))
         return node
 
-    def results(*arguments):
-        start = time.perf_counter()
-        study = readResults(*arguments)
+    def loadTimed(*arguments):
+        heart.beat()
+        took["pause"], start = round(1000 * heart.longest, 1), time.perf_counter()
+        study = load(*arguments)
         took["results"] = round(1000 * (time.perf_counter() - start), 1)
         return study
 
-    sources._loadFiles, loader.load = files, results
+    def openTimed(study):
+        took["open"] = timed(openStudy, study)
+
+    sources._loadFiles, loader.load, reading.open = loadFilesTimed, loadTimed, openTimed
     return took
 
 
@@ -91,6 +95,33 @@ def tryIt(panel, ui, heart, measured):
     check(ui.analyzeButton.enabled, ui.analyzeButton.toolTip)
 
 
+def browse(panel, ui, database, work, measured):
+    """A series loaded from Slicer's DICOM database is chosen by itself, the earlier one offered and taken."""
+    from DICOMLib import DICOMUtils
+
+    from LungNoduleCADSlicer.Samples import phantomFolder
+
+    slicer.mrmlScene.Clear(0)
+    check(DICOMUtils.importDicom(str(phantomFolder()), database), "the import")
+    patient = database.patients()[0]
+    series = [uid for study in database.studiesForPatient(patient) for uid in database.seriesForStudy(study)]
+    check(len(series) == 2, f"two series: {series}")
+    newest = max(series, key=lambda uid: database.fieldForStudy("StudyDate", database.studyForSeries(uid)))
+    DICOMUtils.loadSeriesByUID([newest])
+    waitUntil(lambda: panel.parameters.scan is not None, "the scan to be chosen by itself")
+    sources, scan = panel.study.chooser.sources, panel.parameters.scan
+    check(sources.patientFacts(scan) == {"age_years": 62.0, "sex": "F"}, "age and sex are known")
+    check(not ui.offerButton.isHidden(), "the earlier CT is offered")
+    ui.offerButton.click()
+    prior = panel.parameters.prior
+    check(prior is not None and sources.studyDate(prior) in ui.offerButton.text + ui.noteLabel.text, ui.noteLabel.text)
+    check(sources.studyDate(prior) < sources.studyDate(scan), "it is earlier")
+    start = time.perf_counter()
+    linked = sources.dicomFolder(scan, work)
+    measured["DICOM files linked, ms"] = round(1000 * (time.perf_counter() - start), 1)
+    check(len([*linked.iterdir()]) == scan.GetImageData().GetDimensions()[2], "all files")
+
+
 def cancel(panel, ui, results, measured):
     """Within a second, and nothing is left."""
     ui.resultsFolderEdit.currentPath = str(results)
@@ -106,19 +137,17 @@ def cancel(panel, ui, results, measured):
     check(ui.failureFrame.isHidden(), "a cancelled run is no failure")
 
 
-def analyze(panel, ui, heart, results, measured):
+def analyze(panel, ui, heart, took, results, measured):
     """The earlier scan alone, to an opened study."""
     ui.scanSelector.setCurrentNode(panel.parameters.prior)
     ui.priorSelector.setCurrentNode(None)
     measured["click Analyze, ms"] = timed(ui.analyzeButton.click)
     heart.restart()
-    took = loading(panel)
     stages = set()
     waitUntil(lambda: stages.add(ui.stageLabel.text) or not panel.study.activity.busy, "the analysis")
     check(ui.failureFrame.isHidden(), ui.failureLabel.text + ui.detailsText.plainText)
-    pause = 1000 * heart.longest - took["results"]  # the loop is held while the results are shown
-    measured["longest pause while it runs, ms"] = round(max(pause, 0.0), 1)
-    measured["load of the results, ms"] = took["results"]
+    measured["longest pause while it runs, ms"] = took["pause"]
+    measured["load of the results, ms"], measured["open of the study, ms"] = took["results"], took["open"]
     study = panel.reading.study
     check(study is not None, "a study is opened")
     check(study.folder.parent == results, f"{study.folder} lies in {results}")
@@ -153,12 +182,16 @@ def main(folder):
     panel = slicer.modules.LungNoduleCADWidget.panel
     ui, heart, measured = panel.study.ui, Heart(), {}
     check(ui.missingFrame.isHidden(), ui.missingLabel.text)
-    took = loading(panel)
+    took = watch(panel, heart)
     tryIt(panel, ui, heart, measured)
     measured["load of a volume, ms"] = max(took["volumes"])
     check(ui.deviceSelector.currentText.startswith("auto: "), ui.deviceSelector.currentText)
-    cancel(panel, ui, folder / "results", measured)
-    analyze(panel, ui, heart, folder / "results", measured)
+    from DICOMLib import DICOMUtils
+
+    with DICOMUtils.TemporaryDICOMDatabase(str(folder / "database")) as database:
+        browse(panel, ui, database, folder / "linked", measured)
+        cancel(panel, ui, folder / "results", measured)
+        analyze(panel, ui, heart, took, folder / "results", measured)
     refuse(panel, ui, folder, measured)
     print("measured: " + json.dumps(measured))
 

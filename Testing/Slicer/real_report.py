@@ -1,6 +1,7 @@
-"""The report and the scene with the genuine process on the phantom: ``--python-script real_report.py RESULTS WORK``.
+"""The report and the scene with the genuine process on the phantom: ``--python-script real_report.py WORK``.
 
-RESULTS is the folder that ``demo`` made; it is changed. What happened is printed as one line of JSON.
+WORK holds ``results``, which ``compare`` or ``demo`` made, and ``dicom``, the current scan; results are changed and
+removed. What happened is printed as one line of JSON.
 """
 
 import json
@@ -22,27 +23,28 @@ PATIENCE_SECONDS = 120
 class Run:
     """The genuine panel on a results folder."""
 
-    def __init__(self, results: Path, work: Path) -> None:
-        self.results, self.work, self.seconds, self.errors = results, work, {}, []
+    def __init__(self, work: Path) -> None:
+        self.results, self.work, self.milliseconds, self.errors = work / "results", work, {}, []
         self.panel = slicer.modules.LungNoduleCADWidget.panel
         self.panel.corrections.onError = self.errors.append
         self.ui = self.panel.report.ui
 
     def all(self) -> dict:
         self.open()
-        seen = {"before": self.ui.examLabel.text}
-        seen["after_s"] = self.clinical()
+        seen = {"before": self.ui.examLabel.text, "after_s": self.clinical()}
         seen["pages"] = self.preview()
         seen["exported"] = self.export("exported")
         seen["database"] = self.database()
         self.save_and_load("with-folder.mrb")
         seen["loaded"] = self.correct("N1")
+        seen["volumes"] = self.volumes()
         self.save_and_load("without-folder.mrb", gone=self.results)
         seen["restored"] = self.correct("N2")
-        seen["restored_folder"] = str(self.study.folder)
+        seen["volumes_restored"] = self.volumes()
+        seen["added"] = self.add()
         seen["pages_restored"] = self.preview()
         seen["exported_restored"] = self.export("exported-restored")
-        return {**seen, "errors": self.errors, "seconds": self.seconds}
+        return {**seen, "errors": self.errors, "milliseconds": self.milliseconds}
 
     @property
     def study(self):
@@ -51,12 +53,10 @@ class Run:
     def open(self) -> None:
         """The results with the scan they were made of, as at the end of an analysis."""
         scans = []
-        process = self.panel.report.sources.loadFolder(
-            self.results / "dicom" / "follow-up", scans.append, lambda *why: self.errors.append(why)
-        )
+        self.panel.report.sources.loadFolder(self.work / "dicom", scans.append, lambda *why: self.errors.append(why))
         self.wait(lambda: scans or self.errors)
-        del process
-        self.timed("open", lambda: self.panel.reading.open(self.panel.loader.load(self.results, scans[0])))
+        study = self.panel.loader.load(self.results, scans[0])
+        self.timed("open", lambda: self.panel.reading.open(study))
 
     def clinical(self) -> str:
         box = self.ui.otherFindingBox
@@ -99,9 +99,21 @@ class Run:
 
     def correct(self, nodule_id: str) -> str:
         self.panel.reading.select(nodule_id)
-        self.timed("first correction", self.panel.nodules.ui.acceptButton.click)
+        self.timed(f"accept {nodule_id}", self.panel.nodules.ui.acceptButton.click)
         self.wait(lambda: self.study.nodule(nodule_id)["review"] == "accepted")
         return self.study.nodule(nodule_id)["review"]
+
+    def volumes(self) -> dict:
+        return {nodule["id"]: nodule["volume_mm3"] for nodule in self.study.nodules}
+
+    def add(self) -> list:
+        """A nodule of the prior CT that is gone, looked for in the current one at its registered place."""
+        gone = next(row for row in self.panel.comparison.rows if row.current is None)
+        before = len(self.study.nodules)
+        place = self.panel.comparison.registeredPlace(gone.prior)
+        self.panel.corrections.send("add", point_lps_mm=list(place))
+        self.wait(lambda: len(self.study.nodules) > before)
+        return [nodule["id"] for nodule in self.study.nodules if nodule["candidate"]["origin"] == "reader"]
 
     def save_and_load(self, name: str, gone: Path | None = None) -> None:
         assert slicer.util.saveScene(str(self.work / name))
@@ -118,7 +130,7 @@ class Run:
     def timed(self, name: str, call) -> None:
         start = time.perf_counter()
         call()
-        self.seconds.setdefault(name, []).append(round(time.perf_counter() - start, 3))
+        self.milliseconds.setdefault(name, []).append(round(1000 * (time.perf_counter() - start)))
 
     def wait(self, condition, seconds: float = PATIENCE_SECONDS) -> None:
         end = time.monotonic() + seconds
@@ -128,7 +140,7 @@ class Run:
 
 
 try:
-    print(f"RESULT {json.dumps(Run(Path(sys.argv[1]), Path(sys.argv[2])).all())}")
+    print(f"RESULT {json.dumps(Run(Path(sys.argv[1])).all())}")
     slicer.util.exit(slicer.util.EXIT_SUCCESS)
 except Exception:
     import traceback

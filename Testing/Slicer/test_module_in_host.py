@@ -1,37 +1,39 @@
-"""The module's own tests, in the stand-in for Slicer. A process each: Qt and VTK stay out of pytest."""
+"""The module's own tests, and what they rely on, in the stand-in for Slicer."""
 
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-HERE = Path(__file__).resolve().parent
-LIMIT_S = 600
 
-
-def in_host(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, str(HERE / "run_in_host.py"), "--testing", "--no-splash", *arguments]
-    return subprocess.run(
-        command, cwd=cwd, capture_output=True, text=True, errors="replace", timeout=LIMIT_S, check=False
-    )
+def counts(output: str) -> tuple[int, int]:
+    """Tests run and tests skipped, of a run that passed."""
+    counted = re.search(r"^tests run: (\d+), skipped: (\d+), passed: True$", output, re.MULTILINE)
+    assert counted, output
+    return int(counted.group(1)), int(counted.group(2))
 
 
 @pytest.mark.slow
-def test_every_self_test_of_the_module_passes_and_none_is_skipped() -> None:
-    run = in_host("--python-script", str(HERE / "run_module_tests.py"))
+def test_every_self_test_of_the_module_passes_and_none_is_skipped(in_host) -> None:
+    run = in_host(script="run_module_tests.py")
 
     assert run.returncode == 0, run.stdout + run.stderr
-    counted = re.search(r"^tests run: (\d+), skipped: (\d+), passed: True$", run.stdout, re.MULTILINE)
-    assert counted, run.stdout
-    assert int(counted.group(1)) > 0
-    assert int(counted.group(2)) == 0
+    ran, skipped = counts(run.stdout)
+    assert ran > 0
+    assert skipped == 0
 
 
-def test_an_exception_that_qt_swallows_fails_the_run() -> None:
+@pytest.mark.slow
+def test_the_host_has_the_manners_that_were_measured_in_slicer(in_host) -> None:
+    run = in_host(script="check_manners.py")
+
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert counts(run.stdout)[0] > 20
+
+
+def test_an_exception_that_qt_swallows_fails_the_run(in_host) -> None:
     code = "import qt; b = qt.QPushButton(); b.connect('clicked()', lambda: 1 / 0); b.click(); print('after')"
 
     run = in_host("--no-main-window", "--python-code", code)
@@ -41,8 +43,52 @@ def test_an_exception_that_qt_swallows_fails_the_run() -> None:
     assert run.returncode == 1
 
 
-def test_a_run_without_any_test_fails() -> None:
-    run = in_host("--python-script", str(HERE / "run_module_tests.py"), "test_that_does_not_exist")
+def test_an_exception_that_vtk_swallows_fails_the_run(in_host) -> None:
+    code = "import slicer; n = slicer.vtkMRMLTextNode(); n.AddObserver('ModifiedEvent', lambda *_: 1 / 0); n.Modified()"
+
+    run = in_host("--no-main-window", "--python-code", code)
+
+    assert "ZeroDivisionError" in run.stderr
+    assert run.returncode == 1
+
+
+def test_a_run_without_any_test_fails(in_host) -> None:
+    run = in_host("test_that_does_not_exist", script="run_module_tests.py")
 
     assert "tests run: 0" in run.stdout
     assert run.returncode == 1
+
+
+@pytest.mark.slow
+def test_the_panel_survives_being_reloaded(in_host) -> None:
+    code = (
+        "import slicer; slicer.util.selectModule('LungNoduleCAD'); before = slicer.modules.LungNoduleCADWidget\n"
+        "before.onReload(); after = slicer.modules.LungNoduleCADWidget\n"
+        "assert after is not before and type(after) is not type(before)\n"
+        "slicer.mrmlScene.Clear(); print('reloaded')"
+    )
+
+    run = in_host("--python-code", code)
+
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert "reloaded" in run.stdout
+
+
+@pytest.mark.slow
+def test_pictures_show_panel_and_views(in_host, tmp_path: Path) -> None:
+    code = (
+        "import slicer; slicer.util.selectModule('LungNoduleCAD')\n"
+        "from host import screenshot\n"
+        f"screenshot.grabPanel({str(tmp_path / 'panel.png')!r}, width=400, dark=True, ratio=2)\n"
+        f"screenshot.grabWindow({str(tmp_path / 'window.png')!r}, width=900, height=600)\n"
+    )
+
+    run = in_host("--python-code", code)
+
+    assert run.returncode == 0, run.stdout + run.stderr
+    from PIL import Image
+
+    panel, window = (Image.open(tmp_path / name) for name in ("panel.png", "window.png"))
+    assert panel.width == 800
+    assert window.size == (900, 600)
+    assert len(window.convert("P").getcolors()) > 10

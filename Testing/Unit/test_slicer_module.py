@@ -87,13 +87,14 @@ def test_every_control_explains_itself(repository: Path) -> None:
                 assert "toolTip" in named, (file.name, widget.get("name"))
 
 
-def test_parameters_bound_in_the_ui_files_exist(repository: Path, adapter: Path) -> None:
-    bound = {
-        entry.findtext("string")
-        for _, file in panels(repository)
-        for entry in ElementTree.parse(file).iter("property")
-        if entry.get("name") == "SlicerParameterName"
-    }
+def test_parameters_bound_to_widgets_exist(adapter: Path) -> None:
+    calls = [
+        node
+        for file in adapter.glob("*.py")
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and ast.unparse(node.func).endswith(".connectParametersToGui")
+    ]
+    bound = {key.value for call in calls for key in call.args[0].keys}
     tree = ast.parse((adapter / "Parameters.py").read_text(encoding="utf-8"))
     declared = {node.target.id for node in ast.walk(tree) if isinstance(node, ast.AnnAssign)}
 

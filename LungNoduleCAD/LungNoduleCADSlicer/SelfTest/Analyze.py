@@ -2,6 +2,7 @@
 
 import sys
 import time
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from unittest import mock
@@ -114,15 +115,20 @@ def stage_fraction_and_time_are_shown_while_it_runs(test):
 
 
 def cancel_ends_it_and_leaves_everything_as_it_was(test):
-    panel = fakePanel(test)
+    panel, folder = fakePanel(test), temporaryFolder(test)
     ui = panel.study.ui
     study = openSampleStudy(test, panel)
     _choose(panel, addSampleScan())
 
+    ui.resultsFolderEdit.currentPath = str(folder)
+
     ui.analyzeButton.click()
+    unfinished = folder / f".{Path(_runnerOf(panel).arguments[3]).name}.1f2e3d4c.partial"
+    unfinished.mkdir()
     ui.cancelButton.click()
 
     test.assertFalse(_runnerOf(panel).running)
+    test.assertEqual([*folder.iterdir()], [])
     test.assertTrue(ui.progressFrame.isHidden())
     test.assertTrue(ui.failureFrame.isHidden())
     test.assertTrue(ui.analyzeButton.enabled)
@@ -272,14 +278,37 @@ def an_installation_that_fails_says_why(test):
     test.assertFalse(ui.missingFrame.isHidden())
 
 
-def torch_without_its_extension_is_explained_in_words(test):
-    with mock.patch("importlib.util.find_spec", return_value=None):
-        test.assertIn("Extensions Manager", explain(["torch>=2.4"]))
-        test.assertNotIn("Extensions Manager", explain(["reportlab>=4.0"]))
-        test.assertIn("SlicerRadiomics", DependencyInstaller().remark())
+def torch_comes_through_its_extension_which_is_installed_first(test):
+    installer, manager = DependencyInstaller(), mock.Mock()
+    with (
+        mock.patch("importlib.util.find_spec", return_value=None),
+        _outsideOfTesting(test, "torch", manager) as packaging,
+    ):
+        test.assertIn("PyTorch extension", explain(["torch>=2.4"]))
+        test.assertNotIn("PyTorch extension", explain(["reportlab>=4.0"]))
+        installer.install()
+        manager.installExtensionFromServer.assert_called_once_with("PyTorch")
+        packaging.pip_ensure.assert_not_called()
+        manager.installExtensionFromServer.return_value = False
+        with test.assertRaisesRegex(RuntimeError, "PyTorch"):
+            installer.install()
     with mock.patch("importlib.util.find_spec", return_value=object()):
         test.assertIn("no data leaves this computer", explain(["torch>=2.4"]))
-        test.assertEqual(DependencyInstaller().remark(), "")
+
+
+def the_radiomics_extension_is_offered_where_it_is_missing(test):
+    panel = fakePanel(test)
+    ui, installer = panel.study.ui, panel.study.installer
+    test.assertTrue(ui.radiomicsButton.isHidden())
+    with mock.patch("importlib.util.find_spec", return_value=None):
+        installer.remark = DependencyInstaller().remark
+        panel.study.lookForPackages()
+    installer.installExtension = mock.Mock()
+
+    test.assertFalse(ui.radiomicsButton.isHidden())
+    test.assertIn("SlicerRadiomics", ui.radiomicsButton.toolTip)
+    ui.radiomicsButton.click()
+    installer.installExtension.assert_called_once_with("SlicerRadiomics")
 
 
 def looking_for_packages_is_quick_and_imports_none(test):
@@ -308,13 +337,7 @@ def nothing_is_installed_in_testing_mode(test):
 
 
 def slicers_own_packages_are_kept_as_they_are(test):
-    app = SimpleNamespace(testingEnabled=lambda: False, temporaryPath=str(temporaryFolder(test)))
-    packaging = SimpleNamespace(
-        load_requirements=slicer.packaging.load_requirements,
-        pip_check=lambda requirement: requirement.name != "reportlab",
-        pip_ensure=mock.Mock(),
-    )
-    with mock.patch.object(DependencyInstallerModule, "slicer", SimpleNamespace(app=app, packaging=packaging)):
+    with _outsideOfTesting(test, "reportlab") as packaging:
         DependencyInstaller().install()
 
     (requirements,), options = packaging.pip_ensure.call_args
@@ -334,3 +357,19 @@ def _runnerOf(panel):
 def _choose(panel, scan, prior=None):
     panel.study.ui.scanSelector.setCurrentNode(scan)
     panel.study.ui.priorSelector.setCurrentNode(prior)
+
+
+@contextmanager
+def _outsideOfTesting(test, missing, manager=None):
+    """The installer as in daily work, with one package missing, a recorder for pip and a manager of extensions."""
+    folder = str(temporaryFolder(test))
+    app = SimpleNamespace(
+        testingEnabled=lambda: False, temporaryPath=folder, extensionsManagerModel=lambda: manager or mock.Mock()
+    )
+    packaging = SimpleNamespace(
+        load_requirements=slicer.packaging.load_requirements,
+        pip_check=lambda requirement: requirement.name != missing,
+        pip_ensure=mock.Mock(),
+    )
+    with mock.patch.object(DependencyInstallerModule, "slicer", SimpleNamespace(app=app, packaging=packaging)):
+        yield packaging

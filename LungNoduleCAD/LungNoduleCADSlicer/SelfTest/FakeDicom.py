@@ -54,6 +54,9 @@ class FakeDatabase:
     def instancesForSeries(self, series):
         return tuple(self._files[series])
 
+    def filesForSeries(self, series):
+        return tuple(self._files[series].values()) if series else ()
+
     def fieldForPatient(self, field, patient):
         return next(fields.get(field, "") for fields in self._series.values() if fields["PatientID"] == patient)
 

@@ -7,7 +7,7 @@ import SimpleITK as sitk
 import slicer
 
 from LungNoduleCADSlicer import Samples
-from LungNoduleCADSlicer.ScanFacts import MIN_SLICES, patientKey
+from LungNoduleCADSlicer.ScanFacts import INSTANCES, MIN_SLICES, patientKey
 from LungNoduleCADSlicer.ScanSources import SOURCE_FOLDER, ScanSources
 from LungNoduleCADSlicer.SelfTest.FakeDicom import PATIENT, FakeDatabase, addVolume, fromDatabase, useDatabase
 from LungNoduleCADSlicer.SelfTest.Fakes import (
@@ -281,6 +281,11 @@ def dicom_files_are_linked_for_the_process_and_other_volumes_written(test):
     test.assertEqual([file.read_text() for file in sorted(linked.iterdir())], list(files))
     test.assertEqual(sources.dicomFolder(scan, folder / "again"), folder / "again")
 
+    scan.SetAttribute(INSTANCES, "1.scan.2 1.scan.0")  # a part of the series
+    part = sources.exportScan(scan, folder / "part")
+    test.assertEqual([file.read_text() for file in sorted(part.iterdir())], ["1.scan.2", "1.scan.0"])
+
+    scan.SetAttribute(INSTANCES, " ".join(files))
     (folder / "1.dcm").unlink()  # one file is gone: all voxels are still in the scene
     image = sitk.ReadImage(str(sources.exportScan(scan, folder / "written")))
     test.assertEqual(image.GetSize()[2], MIN_SLICES)

@@ -48,8 +48,8 @@ class ModalWatch(QtCore.QObject):
 
 
 def _qtMessage(_kind, _context, text: str) -> None:
-    """Qt's own messages to the console, but for what the platform without a screen says of every window."""
-    if "propagateSizeHints" not in text:
+    """Qt's own messages to the console, but for what the platform without a screen lacks."""
+    if not text.startswith("This plugin does not support"):
         print(text, file=sys.stderr)
 
 

@@ -9,6 +9,9 @@ import vtk
 from PySide6 import QtCore
 from slicer import vtkDataFileFormatHelper
 
+from host.members import SLICER
+from host.offering import offered
+
 # vtkSlicerVolumesLogic::LoadingOptions
 LABEL_MAP, CENTER, SINGLE_FILE, AUTO_WINDOW, DISCARD_ORIENTATION = 1, 2, 4, 8, 16
 FILE_TYPES = {  # by the end of the name, longest first
@@ -38,6 +41,7 @@ FILE_TYPES = {  # by the end of the name, longest first
 }
 
 
+@offered(SLICER)
 class qSlicerCoreIOManager(QtCore.QObject):
     def __init__(self, application) -> None:
         super().__init__()

@@ -5,9 +5,13 @@ from __future__ import annotations
 import slicer
 from PySide6 import QtCore, QtWidgets
 
+from host.members import SLICER
+from host.offering import offered
+
 PANEL_WIDTH = 380  # Slicer's at first start, pixels
 
 
+@offered(SLICER)
 class qSlicerModuleSelectorToolBar(QtWidgets.QToolBar):
     def __init__(self, window) -> None:
         super().__init__(window)
@@ -26,10 +30,11 @@ class qSlicerModuleSelectorToolBar(QtWidgets.QToolBar):
         if hasattr(module, "widgetRepresentation"):
             widget = module.widgetRepresentation()
             self._hWindow._hShowModule(widget)
-            if hasattr(widget, "enter"):
-                widget.enter()
+            widget.enter()
+        self.moduleSelected.emit(name)
 
 
+@offered(SLICER)
 class qSlicerMainWindow(QtWidgets.QMainWindow):
     def __init__(self) -> None:
         super().__init__()

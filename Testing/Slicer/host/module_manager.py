@@ -10,18 +10,14 @@ import slicer
 from PySide6 import QtCore, QtWidgets
 
 from host import failures
+from host.members import SLICER
 from host.mrml_widgets import qMRMLWidget
-from host.signals import HostSignal
+from host.offering import offered
 
 
+@offered(SLICER)
 class qSlicerScriptedLoadableModule(QtCore.QObject):
     """What ``<Name>(parent)`` gets; the texts are set by the module's constructor."""
-
-    title = categories = dependencies = contributors = helpText = acknowledgementText = icon = None
-    hidden = False
-    index = -1
-    widgetRepresentationCreationEnabled = True
-    associatedNodeTypes = ()
 
     def __init__(self, path: Path) -> None:
         super().__init__()
@@ -42,6 +38,7 @@ class qSlicerScriptedLoadableModule(QtCore.QObject):
         return widget
 
 
+@offered(SLICER)
 class qSlicerScriptedLoadableModuleWidget(qMRMLWidget):
     """The frame around ``<Name>Widget``."""
 
@@ -81,6 +78,7 @@ class qSlicerScriptedLoadableModuleWidget(qMRMLWidget):
         self._hCall("exit")
 
 
+@offered(SLICER)
 class qSlicerLoadableModule(QtCore.QObject):
     """A C++ module: here only its logic."""
 
@@ -88,7 +86,7 @@ class qSlicerLoadableModule(QtCore.QObject):
         super().__init__()
         self._hName, self._hLogic = name, logic
 
-    name = property(lambda self: self._hName)
+    name = title = property(lambda self: self._hName)
 
     def logic(self):
         return self._hLogic
@@ -102,10 +100,8 @@ class FactoryManager:
         return tuple(self._manager._hModules)
 
 
+@offered(SLICER)
 class qSlicerModuleManager(QtCore.QObject):
-    moduleLoaded = HostSignal("moduleLoaded", ["moduleLoaded(QString)"])
-    moduleAboutToBeUnloaded = HostSignal("moduleAboutToBeUnloaded", ["moduleAboutToBeUnloaded(QString)"])
-
     def __init__(self) -> None:
         super().__init__()
         self._hModules: dict[str, QtCore.QObject] = {}

@@ -202,10 +202,10 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
     def setCurrentNode(self, node) -> None:
         if isinstance(node, str):
             self.setCurrentNodeID(node)
-        elif node is None or node in self._hNodes:
-            self._hSetCurrent(node)
-        else:
-            self._hSetCurrent(None)
+            return
+        if node is not None and node not in self._hNodes:
+            self._hRefresh()  # the real one's list is always up to date, in a batch too
+        self._hSetCurrent(node if node in self._hNodes else None)
 
     def setCurrentNodeID(self, nodeId: str) -> None:
         self.setCurrentNode(next((node for node in self._hNodes if node.GetID() == nodeId), None))

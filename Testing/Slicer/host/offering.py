@@ -60,11 +60,11 @@ def offered(table: dict[str, Members]):
                     raise TypeError(f"{kind.__name__}.{name} is read-only and not written")
                 setattr(kind, name, ValueProperty(name, default))
         by_name: dict[str, list[str]] = {}
-        for signature in members.signals:
+        for signature in members.signals.split():
             by_name.setdefault(signature.partition("(")[0], []).append(signature)
         for name, signatures in by_name.items():
             setattr(kind, name, HostSignal(name, signatures))
-        for name in members.methods:
+        for name in members.methods.split():
             if not hasattr(kind, name):
                 wanted = f"{name[3].lower()}{name[4:]}"
                 if not name.startswith("set") or wanted not in members.properties:

@@ -60,10 +60,12 @@ def picture(window) -> np.ndarray:
 
 
 class View:
-    """A window without a screen, with the displayable managers of one view node."""
+    """A window without a screen, with the displayable managers of one view node; ``first`` lies below what they draw."""
 
-    def __init__(self, factory, node, width: int, height: int) -> None:
+    def __init__(self, factory, node, width: int, height: int, first=None) -> None:
         self.renderer = vtk.vtkRenderer()
+        if first is not None:
+            self.renderer.AddViewProp(first)
         self.window = vtk.vtkRenderWindow()
         self.window.SetOffScreenRendering(1)
         self.window.SetMultiSamples(0)
@@ -73,6 +75,9 @@ class View:
         self.window.SetInteractor(self._interactor)
         self._group = factory.InstantiateDisplayableManagers(self.renderer)
         self._group.SetMRMLDisplayableNode(node)
+        for legend in slicer.util.getNodesByClass("vtkMRMLColorLegendDisplayNode"):
+            # the manager of the legends takes up only those that are added after it
+            slicer.mrmlScene.InvokeEvent(slicer.vtkMRMLScene.NodeAddedEvent, legend)
 
     def render(self) -> np.ndarray:
         self.window.Render()
@@ -88,20 +93,26 @@ def renderSlice(logic, width: int, height: int) -> np.ndarray:
     node = logic.GetSliceNode()
     before = node.GetDimensions()
     logic.ResizeSliceNode(width, height)
-    view = View(slicer.vtkMRMLSliceViewDisplayableManagerFactory.GetInstance(), node, width, height)
-    mapper = vtk.vtkImageMapper()
-    mapper.SetColorWindow(255)
-    mapper.SetColorLevel(127.5)
-    actor = vtk.vtkActor2D()
-    actor.SetMapper(mapper)
-    actor.GetProperty().SetDisplayLocationToBackground()
-    if logic.GetImageDataConnection() is not None:
-        mapper.SetInputConnection(logic.GetImageDataConnection())
-        view.renderer.AddViewProp(actor)
+    factory = slicer.vtkMRMLSliceViewDisplayableManagerFactory.GetInstance()
+    view = View(factory, node, width, height, _imageActor(logic))
     pixels = view.render()
     view.close()
     logic.ResizeSliceNode(before[0], before[1])
     return pixels
+
+
+def _imageActor(logic):
+    """The layers of a slice, blended; None where it shows no volume."""
+    if logic.GetImageDataConnection() is None:
+        return None
+    mapper = vtk.vtkImageMapper()
+    mapper.SetColorWindow(255)
+    mapper.SetColorLevel(127.5)
+    mapper.SetInputConnection(logic.GetImageDataConnection())
+    actor = vtk.vtkActor2D()
+    actor.SetMapper(mapper)
+    actor.GetProperty().SetDisplayLocationToBackground()
+    return actor
 
 
 def renderThreeD(node, width: int, height: int) -> np.ndarray:

@@ -98,7 +98,8 @@ class BoundNativeSignal:
         return bool(signatures) and connectNative(self._sender, signatures[0], slot)
 
     def disconnect(self, slot: Callable | None = None) -> bool:
-        return any([disconnectNative(self._sender, text, slot) for text in _signaturesNamed(self._sender, self._name)])
+        signatures = _signaturesNamed(self._sender, self._name)
+        return sum(disconnectNative(self._sender, signature, slot) for signature in signatures) > 0
 
     def emit(self, *args) -> None:
         self._original.__get__(self._sender, type(self._sender)).emit(*args)

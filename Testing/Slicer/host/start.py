@@ -106,8 +106,11 @@ def _installWidgets(slicer) -> None:
         ctk_values,
         ctk_widgets,
         dicom_database,
+        io_manager,
         layout_manager,
+        main_window,
         members,
+        module_manager,
         mrml_widgets,
         segment_widgets,
         ui_loader,
@@ -115,7 +118,7 @@ def _installWidgets(slicer) -> None:
     )
 
     sources = (ctk_values, ctk_widgets, dicom_database, mrml_widgets, segment_widgets, view_widgets, layout_manager,
-               application)  # fmt: skip
+               application, io_manager, main_window, module_manager)  # fmt: skip
     ctk = _module("ctk")
     for holder, table in ((ctk, members.CTK), (slicer, members.SLICER)):
         for name in table:
@@ -128,10 +131,8 @@ def _installWidgets(slicer) -> None:
 
 
 def _installModules(slicer) -> None:
-    from host import i18n, module_manager, packaging, scripted_module
+    from host import i18n, packaging, scripted_module
 
-    slicer.qSlicerScriptedLoadableModule = module_manager.qSlicerScriptedLoadableModule
-    slicer.qSlicerScriptedLoadableModuleWidget = module_manager.qSlicerScriptedLoadableModuleWidget
     for name, module in (("ScriptedLoadableModule", scripted_module), ("i18n", i18n), ("packaging", packaging)):
         setattr(slicer, name, module)
         sys.modules[f"slicer.{name}"] = module

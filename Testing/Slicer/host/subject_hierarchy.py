@@ -13,7 +13,13 @@ class SubjectHierarchyKeeper:
         self._scene = scene
         scene.AddObserver(slicer.vtkMRMLScene.NodeAddedEvent, self._onAdded)
         scene.AddObserver(slicer.vtkMRMLScene.NodeAboutToBeRemovedEvent, self._onRemoved)
+        scene.AddObserver(slicer.vtkMRMLScene.EndCloseEvent, self._onClosed)
         scene.AddObserver(slicer.vtkMRMLScene.EndImportEvent, lambda _caller, _event: self._addAll())
+
+    def _onClosed(self, _scene, _event) -> None:
+        hierarchy = self._scene.GetSubjectHierarchyNode()
+        if hierarchy is not None:
+            hierarchy.RemoveAllItems(False)
 
     def _addAll(self) -> None:
         for node in slicer.util.getNodesByClass("vtkMRMLNode", self._scene):
@@ -33,7 +39,10 @@ class SubjectHierarchyKeeper:
 
     @vtk.calldata_type(vtk.VTK_OBJECT)
     def _onRemoved(self, _scene, _event, node) -> None:
+        # asking for the hierarchy while it is taken away itself would make another one, and so on
+        if self._scene.IsClosing() or node.IsA("vtkMRMLSubjectHierarchyNode"):
+            return
         hierarchy = self._scene.GetSubjectHierarchyNode()
-        item = hierarchy.GetItemByDataNode(node) if hierarchy is not None and node is not hierarchy else 0
-        if item and not self._scene.IsClosing():
+        item = hierarchy.GetItemByDataNode(node) if hierarchy is not None else 0
+        if item:
             hierarchy.RemoveItem(item, False, False)

@@ -111,6 +111,7 @@ class qMRMLThreeDWidget(QtWidgets.QWidget):
     def __init__(self, node, logic) -> None:
         super().__init__()
         self._hNode, self._hLogic, self._hView = node, logic, qMRMLThreeDView(node)
+        self._hController = QtWidgets.QWidget(self)
 
     def mrmlViewNode(self):
         return self._hNode
@@ -120,6 +121,9 @@ class qMRMLThreeDWidget(QtWidgets.QWidget):
 
     def threeDView(self) -> qMRMLThreeDView:
         return self._hView
+
+    def threeDController(self) -> QtWidgets.QWidget:
+        return self._hController
 
     def _hPicture(self, width: int, height: int):
         return rendering.renderThreeD(self._hNode, width, height)
@@ -136,12 +140,16 @@ class qMRMLPlotWidget(QtWidgets.QWidget):
     def __init__(self, node, _logic) -> None:
         super().__init__()
         self._hNode, self._hView = node, qMRMLPlotView(node)
+        self._hController = QtWidgets.QWidget(self)
 
     def mrmlPlotViewNode(self):
         return self._hNode
 
     def plotView(self) -> qMRMLPlotView:
         return self._hView
+
+    def plotController(self) -> QtWidgets.QWidget:
+        return self._hController
 
     def _hPicture(self, width: int, height: int):
         return plotting.renderPlot(self._hNode, width, height)
@@ -161,9 +169,13 @@ class qMRMLTableWidget(QtWidgets.QWidget):
     def __init__(self, node, _logic) -> None:
         super().__init__()
         self._hNode, self._hView = node, qMRMLTableView(node)
+        self._hController = QtWidgets.QWidget(self)
 
     def tableView(self) -> qMRMLTableView:
         return self._hView
+
+    def tableController(self) -> QtWidgets.QWidget:
+        return self._hController
 
     def _hPicture(self, _width: int, _height: int):
         return None

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import gc
+
 import numpy as np
 import pytest
 import torch
@@ -69,7 +71,8 @@ def test_heat_has_an_absolute_scale(runner: EncoderRunner) -> None:
     once = explain(runner, patch_with_blob(), GRID, NATIVE, "malignancy", METHOD)
     with torch.no_grad():
         runner.network.heads["malignancy"].weight.mul_(2)
-    twice = explain(runner, patch_with_blob(), GRID, NATIVE, "malignancy", METHOD)
+    doubled = EncoderRunner(runner.network, runner.size, runner.spacing_mm, runner.device)
+    twice = explain(doubled, patch_with_blob(), GRID, NATIVE, "malignancy", METHOD)
 
     assert twice.heat == pytest.approx(2 * once.heat, rel=1e-4, abs=1e-6)
     assert twice.score == pytest.approx(2 * once.score, rel=1e-4)
@@ -102,3 +105,15 @@ def test_explaining_leaves_the_network_as_it_was(runner: EncoderRunner) -> None:
     assert not any(m.training for m in runner.network.modules())
     assert not any(m._forward_hooks or m._backward_hooks for m in runner.network.modules())
     assert all(p.grad is None for p in runner.network.parameters())
+
+
+def test_many_maps_keep_no_copies_of_the_network(runner: EncoderRunner) -> None:
+    def networks() -> int:
+        return sum(type(thing) is type(runner.network) for thing in gc.get_objects())
+
+    explain(runner, patch_with_blob(), GRID, NATIVE, "malignancy", METHOD)
+    before = networks()
+    for _ in range(3):
+        explain(runner, patch_with_blob(), GRID, NATIVE, "malignancy", METHOD)
+
+    assert networks() == before
