@@ -65,8 +65,7 @@ class LungNoduleCADWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         from LungNoduleCADSlicer.ModuleWidget import ModuleWidget
 
         if self.panel is not None:
-            self.panel.close()
-            self.panel.widget.setParent(None)
+            self.panel.remove()
         self.panel = ModuleWidget(lambda name: slicer.util.loadUI(self.resourcePath(f"UI/{name}.ui")), collaborators)
         self.layout.addWidget(self.panel.widget)
         self.panel.setParameters(self.logic.getParameters())

@@ -66,7 +66,14 @@ class ComparisonPanel:
             self.layout.leave()
             return
         self.layout.enter()
-        qt.QTimer.singleShot(0, self.zoomToChosen)  # when the new views have their size
+        qt.QTimer.singleShot(0, self.onViewsReady)
+
+    def onViewsReady(self) -> None:
+        """The views of the layout are made and have their size."""
+        self.arrange()
+        place = self._place(self._chosen)
+        if self.layout.shown and place is not None:
+            self.layout.zoomTo(lpsToRas(place))
 
     def onLayoutChanged(self, caller=None, event=None) -> None:
         """The layout was entered or left, by the button, Slicer's toolbar or a scene that was loaded."""
@@ -109,11 +116,6 @@ class ComparisonPanel:
         return lpsToRas(ras)  # the two differ by signs only, so this is also the way back
 
     # ---- showing
-
-    def zoomToChosen(self) -> None:
-        place = self._place(self._chosen)
-        if self.layout.shown and place is not None:
-            self.layout.zoomTo(lpsToRas(place))
 
     def arrange(self) -> None:
         """Scans, outlines and plot of the study in the side-by-side views; the one shown before in all views again."""

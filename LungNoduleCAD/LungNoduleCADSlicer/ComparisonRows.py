@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from slicer.i18n import tr as _
 
-from LungNoduleCADSlicer import GrowthWords
+from LungNoduleCADSlicer import GrowthWords, NoduleWords
 from LungNoduleCADSlicer.GrowthWords import NONE
 
 
@@ -42,8 +42,22 @@ def _rowOf(match: dict, current: dict | None, prior: dict | None) -> ComparisonR
         _volumeChange(match),
         _doublingTime(match),
     )
-    remark = "\n".join(filter(None, [GrowthWords.growth(match), GrowthWords.flags(match["flags"])]))
+    said = GrowthWords.growth(match) if current is not None or prior is None else _priorOnly(match, prior)
+    remark = "\n".join(filter(None, [said, GrowthWords.flags(match["flags"])]))
     return ComparisonRow(match, current, prior, texts, remark)
+
+
+def _priorOnly(match: dict, nodule: dict) -> str:
+    """Where a nodule was that the current CT does not have."""
+    size = nodule["mean_diameter_mm"]
+    facts = (
+        NoduleWords.locationInFull(nodule),
+        nodule["type"],
+        _("{size:.1f} mm").format(size=size) if size is not None else None,
+    )
+    return _("Prior {id} ({facts}): {change}.").format(
+        id=nodule["id"], facts=", ".join(filter(None, facts)), change=match["change"]
+    )
 
 
 def _diameter(nodule: dict | None) -> str:

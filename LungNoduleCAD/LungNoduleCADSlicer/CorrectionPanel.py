@@ -30,9 +30,10 @@ class CorrectionPanel:
         self.confirm = slicer.util.confirmOkCancelDisplay
         for name, text in zip(TYPES, (_("solid"), _("part-solid"), _("ground-glass")), strict=True):
             ui.typeSelector.addItem(text, name)
-        ui.auditTable.setColumnCount(4)
-        ui.auditTable.setHorizontalHeaderLabels([_("When"), _("What"), _("Nodule"), _("Before → after")])
+        ui.auditTable.setColumnCount(3)
+        ui.auditTable.setHorizontalHeaderLabels([_("When"), _("What"), _("Before → after")])
         ui.auditTable.verticalHeader().setVisible(False)
+        ui.auditTable.horizontalHeader().setSectionResizeMode(qt.QHeaderView.ResizeToContents)
         ui.auditTable.horizontalHeader().setStretchLastSection(True)
         connect(ui.addButton, "toggled(bool)", self.onAdd)
         connect(ui.deleteButton, "clicked(bool)", self.onDelete)
@@ -147,17 +148,14 @@ class CorrectionPanel:
         table.setRowCount(len(edits))
         for line, edit in enumerate(reversed(edits)):
             change = " → ".join((edit["before"] or "–", edit["after"] or "–"))
-            texts = (_localTime(edit["at"]), _actionText(edit["action"]), edit["nodule_id"] or "", change)
+            at = datetime.fromisoformat(edit["at"].replace("Z", "+00:00")).astimezone()
+            what = " ".join(filter(None, [edit["nodule_id"], _actionText(edit["action"])]))
+            texts = (f"{at:%Y-%m-%d %H:%M}", what, change)
             for column, text in enumerate(texts):
                 item = qt.QTableWidgetItem(text)
-                item.setToolTip(text)
+                item.setToolTip(f"{at:%Y-%m-%d %H:%M:%S}\n{text}")
                 table.setItem(line, column, item)
-        table.resizeColumnsToContents()
         self.ui.auditButton.text = _("Changes ({count})").format(count=len(edits)) if edits else _("Changes: none")
-
-
-def _localTime(at: str) -> str:
-    return datetime.fromisoformat(at.replace("Z", "+00:00")).astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
 def _actionText(action: str) -> str:

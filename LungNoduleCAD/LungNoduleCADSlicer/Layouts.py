@@ -65,14 +65,8 @@ class ComparisonLayout:
         The current nodules are then outlined in every view but the prior ones, the prior nodules only in these.
         """
         for pair in PAIRS:
-            for name, volume in ((pair.current, study.get(SCAN)), (pair.prior, study.get(PRIOR_SCAN))):
-                composite = compositeNode(name)
-                composite.SetBackgroundVolumeID(volume.GetID() if volume is not None else None)
-                composite.SetLinkedControl(True)
-                composite.SetHotLinkedControl(True)
-                # a volume that is loaded later must not take the place of these
-                composite.SetDoPropagateVolumeSelection(False)
-            compositeNode(pair.prior).SetForegroundVolumeID(None)
+            _showVolume(pair.current, study.get(SCAN))
+            _showVolume(pair.prior, study.get(PRIOR_SCAN), alone=True)
         plotView = slicer.mrmlScene.GetSingletonNode(GROWTH_VIEW, "vtkMRMLPlotViewNode")
         plotView.SetPlotChartNodeID(chart.GetID())
         prior = [sliceNode(name) for name in PRIOR_VIEWS]
@@ -91,7 +85,8 @@ class ComparisonLayout:
         for name in (name for pair in PAIRS for name in (pair.current, pair.prior)):
             node = sliceNode(name)
             width, height, _depth = node.GetDimensions()
-            node.SetFieldOfView(FIELD_OF_VIEW_MM, FIELD_OF_VIEW_MM * height / max(width, 1), node.GetFieldOfView()[2])
+            if min(width, height) > 0:
+                node.SetFieldOfView(FIELD_OF_VIEW_MM, FIELD_OF_VIEW_MM * height / width, node.GetFieldOfView()[2])
         slicer.vtkMRMLSliceNode.JumpAllSlices(slicer.mrmlScene, *ras, slicer.vtkMRMLSliceNode.CenteredJumpSlice)
 
 
@@ -110,6 +105,19 @@ def compositeNode(name: str):
     """What a slice view shows, by its layout name."""
     nodes = slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")
     return next((node for node in nodes if node.GetLayoutName() == name), None)
+
+
+def _showVolume(name: str, volume, alone: bool = False) -> None:
+    """A scan in a slice view, linked; ``alone``: without the overlay that other views may have."""
+    composite = compositeNode(name)
+    if composite is None:  # the view is still being made
+        return
+    composite.SetBackgroundVolumeID(volume.GetID() if volume is not None else None)
+    if alone:
+        composite.SetForegroundVolumeID(None)
+    composite.SetLinkedControl(True)
+    composite.SetHotLinkedControl(True)
+    composite.SetDoPropagateVolumeSelection(False)  # a volume that is loaded later must not take its place
 
 
 def _showOnlyIn(segmentation, views) -> None:

@@ -99,6 +99,12 @@ class ModuleWidget:
         for panel in self.panels:
             panel.close()
 
+    def remove(self) -> None:
+        """Close and take the widgets away, for their node selectors would go on following the scene."""
+        self.close()
+        self.widget.setParent(None)
+        self.widget.deleteLater()
+
     def onStudyChosen(self, node) -> None:
         if self.parameters is not None and node is not (self.reading.study.node if self.reading.study else None):
             self.reading.open(Study(node) if node is not None else None)

@@ -11,7 +11,8 @@ from LungNoduleCADSlicer.NoduleWords import NONE
 from LungNoduleCADSlicer.Segments import categoryColor, textColor
 from LungNoduleCADSlicer.Signals import connect
 
-REVIEW_COLUMN, ID_COLUMN, CATEGORY_COLUMN, VDT_COLUMN = 0, 1, 2, 8
+REVIEW_COLUMN, CATEGORY_COLUMN, LOCATION_COLUMN, VDT_COLUMN = 0, 2, 3, 8
+ROW_HEIGHT = 24  # pixels
 _CATEGORIES = ("0", "1", "2", "3", "4A", "4B", "4X")
 _REVIEW_MARKS = {"unreviewed": "", "accepted": "✓", "rejected": "✗"}
 _CHIP = "background-color: rgb({rgb}); color: {text}; border-radius: 4px; margin: 2px; font-weight: bold;"
@@ -33,8 +34,8 @@ def headers() -> list[tuple[str, str]]:
         (_("ID"), _("Nodule")),
         (_("RADS"), _("Lung-RADS v2022 category of the nodule")),
         (_("Location"), _("Side, and lobe or third of the lung")),
-        (_("Ø mm"), _("Mean diameter: mean of long and short axis")),
-        (_("mm³"), _("Volume")),
+        (_("Ø"), _("Mean diameter in mm: mean of long and short axis")),
+        (_("mm³"), _("Volume in mm³")),
         (_("Type"), _("Solid, part-solid or ground-glass")),
         (_("Mal."), _("Malignancy: {opinion}").format(opinion=_(NoduleWords.OPINION))),
         (_("VDT"), _("Volume-doubling time in days, where the growth exceeds the measurement error")),
@@ -78,10 +79,12 @@ class NoduleTable:
             item.setToolTip(_("{tip}. Click: sort; third click: by suspicion again.").format(tip=tip))
             widget.setHorizontalHeaderItem(column, item)
         widget.verticalHeader().setVisible(False)
+        widget.verticalHeader().setDefaultSectionSize(ROW_HEIGHT)
         header = widget.horizontalHeader()
-        header.setStretchLastSection(True)
         header.setHighlightSections(False)  # bold titles would not fit
         header.setMinimumSectionSize(22)
+        header.setSectionResizeMode(qt.QHeaderView.ResizeToContents)
+        header.setSectionResizeMode(LOCATION_COLUMN, qt.QHeaderView.Stretch)
         connect(header, "sectionClicked(int)", self.sortBy)
         connect(widget, "itemSelectionChanged()", self._onSelectionChanged)
 
@@ -97,7 +100,6 @@ class NoduleTable:
         for line, (nodule, cells) in enumerate(rows):
             self._fill(line, nodule, cells)
         self._widget.setColumnHidden(VDT_COLUMN, not (study is not None and study.matches))
-        self._widget.resizeColumnsToContents()
         self._widget.blockSignals(wasBlocked)
 
     def select(self, noduleId: str) -> None:

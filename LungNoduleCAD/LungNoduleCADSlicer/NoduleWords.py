@@ -44,7 +44,10 @@ def doublingDays(match: dict | None) -> str:
 
 def change(match: dict | None) -> str:
     """What became of the nodule since the prior CT, or why that is not known."""
-    return _("Not computed: not compared with a prior CT") if match is None else GrowthWords.growth(match)
+    if match is None:
+        return _("Not computed: not compared with a prior CT")
+    text = GrowthWords.growth(match)
+    return text[:1].upper() + text[1:]
 
 
 def category(nodule: dict) -> str:

@@ -11,8 +11,9 @@ import vtk
 from vtk.util.numpy_support import vtk_to_numpy
 
 BINARY_LABELMAP = "Binary labelmap"
-# what the results folder knows of a segment; saved with the scene
-KNOWN = "LungNoduleCAD.Outline"
+# What the results folder knows of a segment: an attribute of the node, saved with the scene. (Not a tag of the segment:
+# Segment Editor's undo brings the tags of before back too.)
+KNOWN = "LungNoduleCAD.Outline."
 _RAS_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
@@ -93,16 +94,13 @@ def giveOwnLabelmap(segmentationNode, segmentId: str) -> None:
 
 def setKnown(segmentationNode, segmentId: str) -> None:
     """The results folder knows, or is being told, of the segment as it is now."""
-    fingerprint = outlineOf(segmentationNode, segmentId).fingerprint
-    segmentationNode.GetSegmentation().GetSegment(segmentId).SetTag(KNOWN, fingerprint)
+    segmentationNode.SetAttribute(KNOWN + segmentId, outlineOf(segmentationNode, segmentId).fingerprint)
 
 
 def isKnown(segmentationNode, segmentId: str) -> bool:
     """False where the segment was edited since the results folder was last told of it."""
-    known = vtk.mutable("")
-    if not segmentationNode.GetSegmentation().GetSegment(segmentId).GetTag(KNOWN, known):
-        return True
-    return outlineOf(segmentationNode, segmentId).fingerprint == str(known)
+    known = segmentationNode.GetAttribute(KNOWN + segmentId)
+    return known is None or outlineOf(segmentationNode, segmentId).fingerprint == known
 
 
 def _cropped(voxels: np.ndarray, ijkToLps: np.ndarray) -> Outline:

@@ -186,7 +186,7 @@ def _overlap(size, first, shape) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
 
 
 def _write(array: np.ndarray, ijkToLps: np.ndarray, first, file: Path, facts: dict | None = None) -> None:
-    """Its first voxel lies at index ``first`` (k, j, i) of a grid; not compressed, which would take seconds."""
+    """Its first voxel lies at index ``first`` (k, j, i) of a grid."""
     spacing = np.linalg.norm(ijkToLps[:3, :3], axis=0)
     image = sitk.GetImageFromArray(np.ascontiguousarray(array), isVector=array.ndim == 4)
     image.SetSpacing(spacing.tolist())
@@ -195,6 +195,7 @@ def _write(array: np.ndarray, ijkToLps: np.ndarray, first, file: Path, facts: di
     for key, value in (facts or {}).items():
         image.SetMetaData(key, value)
     try:
-        sitk.WriteImage(image, str(file))
+        # labels are compressed in no time, a CT takes seconds
+        sitk.WriteImage(image, str(file), useCompression=array.dtype == np.uint8, compressionLevel=1)
     except RuntimeError as error:
         raise OSError(str(error).strip().splitlines()[-1]) from error

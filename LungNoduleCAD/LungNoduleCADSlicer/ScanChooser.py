@@ -76,11 +76,14 @@ class ScanChooser:
     # ---- by a click
 
     def onOffer(self, _clicked=False) -> None:
+        offer = self._offer
+        if offer is None:
+            return
         try:
-            prior = self._offer.node
+            prior = offer.node
             if prior is None:
                 with slicer.util.WaitCursor():
-                    prior = self.sources.loadSeries(self._offer.seriesUid)
+                    prior = self.sources.loadSeries(offer.seriesUid)
         except RuntimeError as error:
             self.activity.fail(str(error), traceback.format_exc())
         else:

@@ -32,7 +32,8 @@ class Study:
     @classmethod
     def create(cls, findings: dict, folder: Path) -> "Study":
         node = slicer.vtkMRMLTextNode()
-        node.SetName(slicer.mrmlScene.GenerateUniqueName("Lung nodules"))
+        day = findings["series"]["study_date"] or ""
+        node.SetName(slicer.mrmlScene.GenerateUniqueName(f"Lung nodules {day}".strip()))
         node.SetAttribute(MARK, "1")  # before it is added, for selectors look at it then
         node.SetAttribute(FOLDER, str(folder))
         slicer.mrmlScene.AddNode(node)

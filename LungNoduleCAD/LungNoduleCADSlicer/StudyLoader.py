@@ -123,6 +123,7 @@ def _sharing(volume, name: str):
     node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", name)
     node.CopyOrientation(volume)
     node.SetAndObserveImageData(volume.GetImageData())
+    node.SetHideFromEditors(True)  # else it could be taken for a scan to analyze
     node.CreateDefaultDisplayNodes()
     return node
 
@@ -149,6 +150,7 @@ def _loadSegmentation(folder: Path, findings: dict, scan, name: str):
 
 def _loadSaliency(study: Study, noduleId: str, file: Path):
     node = _loadVolume(file, _("Grad-CAM {nodule}").format(nodule=noduleId))
+    node.SetHideFromEditors(True)  # no scan to analyze either
     styleSaliency(node)
     study.setSaliency(noduleId, node)
     return node

@@ -5,6 +5,7 @@ from slicer.i18n import tr as _
 
 from LungNoduleCADSlicer.SaliencyRendering import SaliencyRendering
 from LungNoduleCADSlicer.Segments import idsOf, isLung
+from LungNoduleCADSlicer.Study import NODULE
 from LungNoduleCADSlicer.Surfaces import ensureSurface
 
 # the chosen nodule stands out against the others; with its heat map in 3D one looks into it
@@ -65,13 +66,23 @@ class Views:
         display.EndModify(wasModifying)
 
     def showSaliency(self, saliencyNode, opacity: float = 0.4, in3D: bool = False, scan=None) -> None:
-        """One map, or none, over the views that show ``scan`` (None: over all), with its legend, and in 3D."""
+        """One map, or none, over the views that show ``scan`` (None: over all), with its legend, and in 3D.
+
+        Another volume that the reader laid over a view stays there as long as no map takes its place.
+        """
         for composite in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode"):
-            over = saliencyNode if scan is None or composite.GetBackgroundVolumeID() == scan.GetID() else None
-            composite.SetForegroundVolumeID(over.GetID() if over is not None else None)
-            composite.SetForegroundOpacity(opacity)
+            if saliencyNode is not None and (scan is None or composite.GetBackgroundVolumeID() == scan.GetID()):
+                composite.SetForegroundVolumeID(saliencyNode.GetID())
+                composite.SetForegroundOpacity(opacity)
+            elif _isSaliency(composite.GetForegroundVolumeID()):
+                composite.SetForegroundVolumeID(None)
         _showLegend(saliencyNode)
         self._rendering.show(saliencyNode if in3D else None, opacity)
+
+
+def _isSaliency(volumeId: str | None) -> bool:
+    volume = slicer.mrmlScene.GetNodeByID(volumeId) if volumeId else None
+    return volume is not None and volume.GetAttribute(NODULE) is not None
 
 
 def _lookAt(camera, ras) -> None:

@@ -12,7 +12,6 @@ from sklearn.metrics import roc_auc_score
 from torch import Tensor, nn
 
 from LungNoduleCADLib.classification.encoder import EncoderRunner, encoder_input
-from LungNoduleCADLib.domain.nodule import NoduleType
 from LungNoduleCADLib.networks.build import build_network
 from LungNoduleCADLib.training.augment import training_transform
 from LungNoduleCADLib.training.labels import reference_type
@@ -42,7 +41,7 @@ def train_encoder(
 
     def epoch_batches(epoch: int) -> Any:
         rng = np.random.default_rng([recipe["seed"], epoch])
-        rows = _balanced_rows(train, nodules, recipe["samples_per_epoch"], rng)
+        rows = _balanced_rows(train, recipe["samples_per_epoch"], rng)
         data = CubeDataset(train, rows, nodules, transform, recipe["seed"] + 100 * epoch)
         return batches(data, recipe["batch"], recipe["workers"])
 
@@ -112,26 +111,16 @@ SHARES = {  # of an epoch, by (phantom, nodule, as it lies in a scan)
 }
 
 
-# How often a nodule is drawn in its share: types that are rare in LIDC would else hardly be seen.
-TYPE_CHANCES = {NoduleType.SOLID: 1.0, NoduleType.PART_SOLID: 3.0, NoduleType.GROUND_GLASS: 2.0}
-
-
-def _balanced_rows(
-    stores: list[SampleStore], nodules: dict[str, PackNodule], count: int, rng: np.random.Generator
-) -> list[tuple[int, int]]:
+def _balanced_rows(stores: list[SampleStore], count: int, rng: np.random.Generator) -> list[tuple[int, int]]:
     """(store, row) of an epoch: half nodules, half not, a share from where the finder proposed them in whole scans."""
     groups: dict[tuple[bool, bool, bool], list[tuple[int, int]]] = {key: [] for key in SHARES}
-    chances: dict[tuple[bool, bool, bool], list[float]] = {key: [] for key in SHARES}
     for number, store in enumerate(stores):
         for row, sample in enumerate(store.samples):
-            key = number > 0, bool(sample.nodule_id), sample.real_context
-            nodule = nodules.get(sample.nodule_id)
-            groups[key].append((number, row))
-            chances[key].append(TYPE_CHANCES[nodule.type] if nodule else 1.0)
+            groups[number > 0, bool(sample.nodule_id), sample.real_context].append((number, row))
     picked = [
         members[n]
         for key, members in groups.items()
         if members
-        for n in rng.choice(len(members), round(count * SHARES[key]), p=np.asarray(chances[key]) / sum(chances[key]))
+        for n in rng.integers(0, len(members), round(count * SHARES[key]))
     ]
     return [picked[n] for n in rng.permutation(len(picked))]

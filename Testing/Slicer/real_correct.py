@@ -43,8 +43,7 @@ class Run:
         for step in (self.review, self.type, self.outline, self.deleteAndAdd, self.threshold, self.refused):
             seen[step.__name__] = step()
         seen["audit"] = [
-            [self.correcting.auditTable.item(line, column).text() for column in (1, 2)]
-            for line in range(self.correcting.auditTable.rowCount)
+            self.correcting.auditTable.item(line, 1).text() for line in range(self.correcting.auditTable.rowCount)
         ]
         return {**seen, "handlers_s": self.handlers, "answers_s": self.answers, "errors": self.errors}
 
@@ -69,12 +68,14 @@ class Run:
         self.handled("lungs", lambda: setattr(self.reading.lungsCheckBox, "checked", True))
 
     def warmUp(self) -> None:
-        """The process is loading its models; a type there and back makes it use them."""
+        """The process is loading its models; a type there and back and a redrawn outline make it use them."""
         name = self.study.nodules[0]["id"]
         self.panel.reading.select(name)
         for index in (1, 0, 2):
             if self.correcting.typeSelector.itemData(index) != self.study.nodule(name)["type"]:
                 self.changed("warming up", lambda index=index: self.panel.correction.onTypeChosen(index))
+        self.redraw(self.study.nodules[-1]["id"])
+        self.changed("warming up", self.panel.correction.editing.lookForChanges)
 
     def review(self) -> dict:
         name = self.study.nodules[-1]["id"]
@@ -181,9 +182,13 @@ class Run:
 
     def wait(self, condition) -> None:
         end = time.monotonic() + PATIENCE_SECONDS
+        busiest = 0.0
         while not condition() and not self.errors and time.monotonic() < end:
+            start = time.perf_counter()
             slicer.app.processEvents()
+            busiest = max(busiest, time.perf_counter() - start)
             time.sleep(0.005)
+        self.handlers.setdefault("answer", []).append(round(busiest, 3))
 
 
 try:

@@ -134,11 +134,12 @@ def test_the_command_line_understands_what_the_panel_starts(adapter: Path) -> No
     function = next(node for node in tree.body if getattr(node, "name", "") == "analysisArguments")
     names: dict = {}
     exec(compile(ast.Module([function], []), "AnalysisRunner.py", "exec"), names)
-    arguments = names["analysisArguments"]("scan", "results", "prior", "cpu", "2020-01-31")
+    arguments = names["analysisArguments"]("scan", "results", "prior", "cpu", "2020-01-31", "2019-07-31")
     parser = argparse.ArgumentParser()
     add_parser(parser.add_subparsers())
 
     parsed = parser.parse_args(arguments)
 
     assert (parsed.input, parsed.out, parsed.prior) == (Path("scan"), Path("results"), Path("prior"))
-    assert (parsed.device, parsed.progress, parsed.date) == ("cpu", "jsonl", date(2020, 1, 31))
+    assert (parsed.device, parsed.progress) == ("cpu", "jsonl")
+    assert (parsed.date, parsed.prior_date) == (date(2020, 1, 31), date(2019, 7, 31))

@@ -171,7 +171,9 @@ def choosing_a_row_chooses_the_nodule_and_the_other_way_round(test):
     table.selectRow(2)  # gone: chosen here, not in the current CT
     test.assertEqual(panel.reading.selectedId, "")
     test.assertEqual(table.currentRow(), 2)
-    test.assertIn("gone", panel.comparison.ui.growthLabel.text)
+    test.assertEqual(
+        panel.comparison.ui.growthLabel.text, "Prior N3 (left, upper third of the lung, ground-glass, 6.0 mm): gone."
+    )
 
 
 def the_growth_plot_draws_both_volumes_and_the_interval(test):

@@ -112,6 +112,21 @@ def a_redrawn_outline_changes_what_was_measured(test) -> None:
     test.assertEqual(len(study.findings["edits"]), 1, "the neighbors were not touched")
 
 
+def undoing_in_segment_editor_is_sent_as_well(test) -> None:
+    panel, study = _open(test)
+    node = study.get(SEGMENTATION)
+    before = slicer.vtkSegment()
+    before.DeepCopy(node.GetSegmentation().GetSegment("N1"))
+    voxels = outlineOf(node, "N1").voxels.sum()
+
+    _redraw(study, "N1")
+    panel.correction.editing.lookForChanges()
+    node.GetSegmentation().GetSegment("N1").DeepCopy(before)
+    panel.correction.editing.lookForChanges()
+
+    test.assertEqual(study.nodule("N1")["volume_mm3"], voxels)
+
+
 def coming_back_to_the_module_sends_what_was_redrawn(test) -> None:
     _panel, study = _open(test)
     widget = slicer.modules.LungNoduleCADWidget
@@ -171,11 +186,11 @@ def every_change_is_on_the_audit_list_with_its_time_the_newest_first(test) -> No
     panel.correction.onTypeChosen(0)
     panel.correction.ui.deleteButton.click()
 
-    rows = [[table.item(line, column).text() for column in range(4)] for line in range(table.rowCount)]
-    test.assertEqual([row[1] for row in rows], ["deleted", "type changed", "rejected", "accepted"])
-    test.assertEqual([row[2] for row in rows], ["N2", "N2", "N2", "N1"])
-    test.assertEqual(rows[1][3], "ground-glass → solid")
-    test.assertRegex(rows[0][0], r"2020-01-31 \d\d:00:00|2020-02-01 \d\d:00:00|2020-01-\d\d \d\d:\d\d:00")
+    rows = [[table.item(line, column).text() for column in range(3)] for line in range(table.rowCount)]
+    test.assertEqual([row[1] for row in rows], ["N2 deleted", "N2 type changed", "N2 rejected", "N1 accepted"])
+    test.assertEqual(rows[1][2], "ground-glass → solid")
+    test.assertRegex(table.item(0, 0).toolTip(), r"^2020-0[12]-\d\d \d\d:\d\d:00")
+    test.assertRegex(rows[0][0], r"^2020-0[12]-\d\d \d\d:\d\d$")
     test.assertIn("4", panel.correction.ui.auditButton.text)
 
 

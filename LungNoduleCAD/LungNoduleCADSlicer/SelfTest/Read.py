@@ -7,7 +7,7 @@ import slicer
 from LungNoduleCADSlicer.NoduleTable import CATEGORY_COLUMN, VDT_COLUMN
 from LungNoduleCADSlicer.SampleResults import CENTROIDS_LPS, LUNGS
 from LungNoduleCADSlicer.Segments import CLOSED_SURFACE, idsOf
-from LungNoduleCADSlicer.SelfTest.Fakes import fakePanel, openSampleStudy
+from LungNoduleCADSlicer.SelfTest.Fakes import addSampleScan, fakePanel, openSampleStudy
 from LungNoduleCADSlicer.SelfTest.Sentences import runEach
 from LungNoduleCADSlicer.Study import PRIOR_SEGMENTATION, SCAN, SEGMENTATION
 from LungNoduleCADSlicer.Views import lpsToRas
@@ -208,6 +208,10 @@ def grad_cam_lies_over_the_slices_with_its_own_legend_and_opacity(test) -> None:
     test.assertEqual(_foregrounds(), {heat.GetID()})
     ui.saliencyCheckBox.checked = False
     test.assertEqual(_foregrounds(), {None})
+    other = addSampleScan()
+    slicer.util.setSliceViewerLayers(foreground=other)
+    panel.reading.select("N2")
+    test.assertEqual(_foregrounds(), {other.GetID()}, "what the reader laid over the CT stays")
 
 
 def grad_cam_is_rendered_in_3d_and_leaves_nothing_behind(test) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import slicer
 import vtk
 from PySide6 import QtWidgets
@@ -13,10 +15,17 @@ from host.offering import offered
 
 
 class SceneObserver:
-    """Calls back when nodes come and go; one scene at a time."""
+    """Calls back when nodes come and go, or are renamed; until its widget is deleted."""
 
-    def __init__(self, changed) -> None:
-        self._changed, self._scene, self._tags = changed, None, []
+    def __init__(self, widget: QtWidgets.QWidget, changed: Callable, renamed: Callable) -> None:
+        self._changed, self._renamed = changed, renamed
+        self._scene, self._tags, self._nodes = None, [], []
+        widget.connect("destroyed(QObject*)", self.stop)
+
+    def stop(self) -> None:
+        self.observe(None)
+        self.watch(())
+        self._changed = self._renamed = None
 
     def observe(self, scene) -> None:
         for tag in self._tags:
@@ -29,6 +38,18 @@ class SceneObserver:
             self._tags.append(scene.AddObserver(event, self._onNode))
         for event in (kind.EndBatchProcessEvent, kind.EndCloseEvent):
             self._tags.append(scene.AddObserver(event, lambda _caller, _event: self._changed(None)))
+
+    def watch(self, nodes) -> None:
+        """The nodes whose names matter."""
+        wanted, watched = set(nodes), {node for node, _tag in self._nodes}
+        for node, tag in [entry for entry in self._nodes if entry[0] not in wanted]:
+            node.RemoveObserver(tag)
+        kept = [entry for entry in self._nodes if entry[0] in wanted]
+        event = vtk.vtkCommand.ModifiedEvent
+        self._nodes = kept + [(node, node.AddObserver(event, self._onModified)) for node in wanted - watched]
+
+    def _onModified(self, _node, _event) -> None:
+        self._renamed()
 
     @vtk.calldata_type(vtk.VTK_OBJECT)
     def _onNode(self, _scene, _event, node) -> None:
@@ -79,10 +100,10 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
         self._hScene = None
         self._hCurrent = None
         self._hNodes: list = []
+        self._hShown: list[str] = []
         self._hAttributes: dict[tuple[str, str], object] = {}
         self._hLabels: dict[str, str] = {}
-        self._hNames: list[tuple[object, int]] = []
-        self._hObserver = SceneObserver(self._hSceneChanged)
+        self._hObserver = SceneObserver(self, self._hSceneChanged, self._hRenamed)
         self._hBox = QtWidgets.QComboBox(self)
         self._hBox.setSizePolicy(QtWidgets.QSizePolicy.Expanding, QtWidgets.QSizePolicy.Fixed)
         self._hBox.setMinimumContentsLength(8)
@@ -148,10 +169,8 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
     def _hRefresh(self) -> None:
         kinds = self.nodeTypes if self._hScene is not None else ()
         nodes = dict.fromkeys(node for kind in kinds for node in slicer.util.getNodesByClass(kind, self._hScene))
-        for node, tag in self._hNames:
-            node.RemoveObserver(tag)
         self._hNodes = [node for node in nodes if self._hShows(node)]
-        self._hNames = [(node, node.AddObserver(vtk.vtkCommand.ModifiedEvent, self._hRenamed)) for node in self._hNodes]
+        self._hObserver.watch(self._hNodes)
         self._hFill()
         if self._hCurrent not in self._hNodes:
             first = self._hNodes[0] if self._hNodes and not self.noneEnabled else None
@@ -159,8 +178,8 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
         else:
             self._hShowCurrent()
 
-    def _hRenamed(self, _node, _event) -> None:
-        if [self._hBox.itemText(row) for row in range(self._hBox.count)] != self._hTexts():
+    def _hRenamed(self) -> None:
+        if self._hShown != self._hTexts():
             self._hFill()
             self._hShowCurrent()
 
@@ -170,7 +189,8 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
     def _hFill(self) -> None:
         self._hBox.blockSignals(True)
         self._hBox.clear()
-        self._hBox.addItems(self._hTexts())
+        self._hShown = self._hTexts()
+        self._hBox.addItems(self._hShown)
         self._hBox.blockSignals(False)
 
     def _hShowCurrent(self) -> None:

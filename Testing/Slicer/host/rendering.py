@@ -60,7 +60,7 @@ def picture(window) -> np.ndarray:
 
 
 class View:
-    """A window without a screen, with the displayable managers of one view node; ``first`` lies below what they draw."""
+    """A window without a screen, with the displayable managers of one view node; ``first`` lies below all."""
 
     def __init__(self, factory, node, width: int, height: int, first=None) -> None:
         self.renderer = vtk.vtkRenderer()
@@ -76,7 +76,7 @@ class View:
         self._group = factory.InstantiateDisplayableManagers(self.renderer)
         self._group.SetMRMLDisplayableNode(node)
         for legend in slicer.util.getNodesByClass("vtkMRMLColorLegendDisplayNode"):
-            # the manager of the legends takes up only those that are added after it
+            # their manager takes up only those that are added after it
             slicer.mrmlScene.InvokeEvent(slicer.vtkMRMLScene.NodeAddedEvent, legend)
 
     def render(self) -> np.ndarray:

@@ -67,3 +67,13 @@ def test_a_detector_that_says_nothing_finds_nothing() -> None:
 
     assert curve.sensitivity_at(8.0) == 0.0
     assert curve.competition_metric() == 0.0
+
+
+@pytest.mark.parametrize(
+    ("threshold", "sensitivity", "false_positives"),
+    [(0.95, 0.0, 0.0), (0.9, 1 / 3, 0.0), (0.65, 1 / 3, 0.5), (0.5, 2 / 3, 1.0), (0.05, 2 / 3, 1.5)],
+)
+def test_the_curve_at_a_threshold_counts_what_scores_at_least_that(
+    threshold: float, sensitivity: float, false_positives: float
+) -> None:
+    assert froc(two_scans()).at(threshold) == pytest.approx((sensitivity, false_positives))

@@ -6,6 +6,7 @@ from LungNoduleCADLib.domain.clinical import ClinicalContext
 from LungNoduleCADLib.domain.comparison import Change, Growth, NoduleMatch, StudyComparison
 from LungNoduleCADLib.domain.findings import LungSummary, StudyFindings
 from LungNoduleCADLib.domain.geometry import Geometry
+from LungNoduleCADLib.domain.lung_rads import LungRadsAssessment, LungRadsCategory
 from LungNoduleCADLib.domain.nodule import (
     AxialAxes,
     Measurements,
@@ -19,7 +20,7 @@ from LungNoduleCADLib.domain.provenance import Method, Provenance
 from LungNoduleCADLib.domain.quality import QualityFlag, Severity
 from LungNoduleCADLib.domain.study import SeriesDescription
 from LungNoduleCADLib.guidelines.exam import assess_findings
-from LungNoduleCADLib.guidelines.lung_rads_2022 import facts_of
+from LungNoduleCADLib.guidelines.lung_rads_2022 import facts_of, reader_decision
 from LungNoduleCADLib.guidelines.lung_rads_table import Situation
 
 SOLID, PART, GGN = NoduleType.SOLID, NoduleType.PART_SOLID, NoduleType.GROUND_GLASS
@@ -122,6 +123,27 @@ def test_a_rejected_nodule_does_not_count():
 def test_another_significant_finding_adds_the_modifier():
     study = assess_findings(_study(clinical=ClinicalContext(significant_other_finding=True)))
     assert (study.lung_rads.category.value, study.lung_rads.modifier_s) == ("1", True)
+
+
+def test_the_readers_exam_category_stays_and_says_what_the_rules_give_now():
+    study = assess_findings(_study(_nodule("N1", 20.0), lung_rads=reader_decision(LungRadsCategory.C2, None)))
+    assert (study.lung_rads.category.value, study.lung_rads.decided_by) == ("2", "reader")
+    assert "the rules gave 4B" in study.lung_rads.reason
+    smaller = assess_findings(replace(study, nodules=(_nodule("N1", 5.0),)))
+    assert "the rules gave 2" in smaller.lung_rads.reason
+    assert assess_findings(smaller) == smaller
+
+
+def test_the_modifier_of_a_readers_category_follows_the_clinical_facts_where_there_are_any():
+    decided = replace(reader_decision(LungRadsCategory.C3, None), modifier_s=True)
+    assert assess_findings(_study(lung_rads=decided)).lung_rads.modifier_s
+    told = ClinicalContext(significant_other_finding=False)
+    assert not assess_findings(_study(lung_rads=decided, clinical=told)).lung_rads.modifier_s
+
+
+def test_words_that_a_person_wrote_for_an_exam_are_kept():
+    by_hand = LungRadsAssessment(LungRadsCategory.C4X, "by-hand", "spiculated", "PET/CT", "reader", decided_by="reader")
+    assert assess_findings(_study(_nodule("N1", 5.0), lung_rads=by_hand)).lung_rads == by_hand
 
 
 def test_serious_quality_flags_and_many_new_nodules_point_to_category_0():
