@@ -98,18 +98,10 @@ class LungNoduleCADWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 class LungNoduleCADLogic(ScriptedLoadableModuleLogic):
     """Gives the scene's parameters; the analysis itself is the library's."""
 
-    def __init__(self):
-        ScriptedLoadableModuleLogic.__init__(self)
-        self._parameters = None
-
     def getParameters(self):
-        """One wrapper for each node, and never let go: Slicer crashes when it calls the observer of one that is gone."""
         from LungNoduleCADSlicer.Parameters import Parameters
 
-        node = ScriptedLoadableModuleLogic.getParameterNode(self)
-        if self._parameters is None or self._parameters.parameterNode is not node:
-            self._parameters = Parameters(node)
-        return self._parameters
+        return Parameters(ScriptedLoadableModuleLogic.getParameterNode(self))
 
 
 class LungNoduleCADTest(ScriptedLoadableModuleTest):

@@ -48,7 +48,6 @@ class ModuleWidget:
         self.ui = slicer.util.childWidgetVariables(self.widget)
         self.widget.setMRMLScene(slicer.mrmlScene)
         self.parameters = None
-        self._guiTag = None
         self.reading = Reading()
         self.views, self.loader = collaborators.views, collaborators.loader
         self.corrections = Corrections(self.reading, collaborators.loader.applyAnswer, collaborators.startReview)

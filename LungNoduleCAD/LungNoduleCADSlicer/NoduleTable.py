@@ -72,7 +72,8 @@ class NoduleTable:
         self.onSelected: Callable[[str], None] = lambda _noduleId: None
         self.order: list[str] = []  # ids as shown
         self._widget, self._study = widget, None
-        self._column, self._descending = -1, True  # by suspicion, as in the findings
+        self._column, self._descending = -1, True  # by suspicion
+        self._places: dict[str, int] = {}
         widget.setColumnCount(len(headers()))
         for column, (title, tip) in enumerate(headers()):
             item = qt.QTableWidgetItem(title)
@@ -90,8 +91,13 @@ class NoduleTable:
 
     def show(self, study) -> None:
         """Every nodule of a study, or nothing; the selection is kept by ``select``."""
+        if study != self._study:
+            self._places = {}  # while a study is read its rows keep theirs, whatever is corrected
         self._study = study
-        nodules = study.nodules if study is not None else []
+        nodules = study.bySuspicion() if study is not None else []
+        for nodule in nodules:
+            self._places.setdefault(nodule["id"], len(self._places))
+        nodules.sort(key=lambda nodule: self._places[nodule["id"]])
         rows = self._sorted([(nodule, cellsOf(nodule, study.matchOf(nodule["id"]))) for nodule in nodules])
         self.order = [nodule["id"] for nodule, _cells in rows]
         wasBlocked = self._widget.blockSignals(True)

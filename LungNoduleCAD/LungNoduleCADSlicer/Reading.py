@@ -32,9 +32,9 @@ class Reading:
         self._observers.append(callback)
 
     def open(self, study: Study | None) -> None:
-        """Read a study; its first nodule is chosen."""
+        """Read a study; its most suspicious nodule is chosen."""
         self.study = study
-        self.selectedId = study.nodules[0]["id"] if study is not None and study.nodules else ""
+        self.selectedId = study.bySuspicion()[0]["id"] if study is not None and study.nodules else ""
         self._tell(Change.STUDY)
         self._tell(Change.SELECTION)
 

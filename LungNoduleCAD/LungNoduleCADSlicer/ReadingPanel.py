@@ -6,6 +6,7 @@ from slicer.i18n import tr as _
 from LungNoduleCADSlicer import NoduleWords
 from LungNoduleCADSlicer.NoduleTable import NoduleTable
 from LungNoduleCADSlicer.OperatingPoint import OperatingPoint
+from LungNoduleCADSlicer.Parameters import Binding
 from LungNoduleCADSlicer.Reading import Change
 from LungNoduleCADSlicer.Signals import connect
 from LungNoduleCADSlicer.Study import PRIOR_SEGMENTATION, SCAN, SEGMENTATION, Study
@@ -16,9 +17,16 @@ class ReadingPanel:
 
     def __init__(self, ui, reading, corrections, views) -> None:
         self.ui, self.reading, self.corrections, self.views = ui, reading, corrections, views
-        self.parameters = None
-        self._guiTag = None
         self._underway: set[str] = set()
+        self.binding = Binding(
+            {
+                "showSaliency": ui.saliencyCheckBox,
+                "saliencyOpacity": ui.saliencyOpacitySlider,
+                "showSaliency3D": ui.saliency3DCheckBox,
+                "showSurfaces": ui.surfacesCheckBox,
+                "showLungs": ui.lungsCheckBox,
+            }
+        )
         self.table = NoduleTable(ui.noduleTable)
         self.table.onSelected = reading.select
         self.operatingPoint = OperatingPoint(ui, reading, corrections)
@@ -39,20 +47,7 @@ class ReadingPanel:
 
     def setParameters(self, parameters) -> None:
         """Show the scene's parameters; None lets go of them."""
-        if self.parameters is not None:
-            self.parameters.disconnectGui(self._guiTag)
-        self.parameters = parameters
-        if parameters is not None:
-            # connectGui does not tell its tag
-            self._guiTag = parameters.connectParametersToGui(
-                {
-                    "showSaliency": self.ui.saliencyCheckBox,
-                    "saliencyOpacity": self.ui.saliencyOpacitySlider,
-                    "showSaliency3D": self.ui.saliency3DCheckBox,
-                    "showSurfaces": self.ui.surfacesCheckBox,
-                    "showLungs": self.ui.lungsCheckBox,
-                }
-            )
+        self.binding.setParameters(parameters)
 
     def close(self) -> None:
         self.operatingPoint.close()

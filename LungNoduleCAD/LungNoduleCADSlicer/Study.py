@@ -21,6 +21,8 @@ SALIENCY = "saliency"
 GROWTH_CHART = "growthChart"
 ROLES = (SCAN, SEGMENTATION, PRIOR_SCAN, PRIOR_SEGMENTATION, REGISTRATION)
 
+CATEGORIES = ("0", "1", "2", "3", "4A", "4B", "4X")
+
 
 class Study:
     """``findings`` is the document of findings.json; positions in it are LPS mm."""
@@ -74,6 +76,10 @@ class Study:
     @property
     def nodules(self) -> list[dict]:
         return self.findings["nodules"]
+
+    def bySuspicion(self) -> list[dict]:
+        """The nodules, the highest Lung-RADS category first, in a category the most malignant-looking one."""
+        return sorted(self.nodules, key=_suspicion, reverse=True)
 
     def nodule(self, noduleId: str) -> dict | None:
         return next((nodule for nodule in self.nodules if nodule["id"] == noduleId), None)
@@ -132,3 +138,8 @@ class Study:
             return []
         series = [chart.GetNthPlotSeriesNode(n) for n in range(chart.GetNumberOfPlotSeriesNodes())]
         return [*dict.fromkeys(one.GetTableNode() for one in series), *series, chart]
+
+
+def _suspicion(nodule: dict) -> tuple[int, float]:
+    category, malignancy = nodule["lung_rads"], nodule["malignancy"]["probability"]
+    return CATEGORIES.index(category) if category else -1, -1.0 if malignancy is None else malignancy

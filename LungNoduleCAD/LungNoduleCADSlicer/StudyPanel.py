@@ -16,6 +16,7 @@ from LungNoduleCADSlicer.Activity import Activity
 from LungNoduleCADSlicer.AnalysisRunner import analysisArguments
 from LungNoduleCADSlicer.DependencyInstaller import RADIOMICS, explain
 from LungNoduleCADSlicer.DeviceChooser import DeviceChooser
+from LungNoduleCADSlicer.Parameters import Binding
 from LungNoduleCADSlicer.ScanChooser import ScanChooser
 from LungNoduleCADSlicer.ScanPair import aboutThese, whyNotThese
 from LungNoduleCADSlicer.Signals import connect
@@ -41,7 +42,7 @@ class StudyPanel(VTKObservationMixin):
         self.ui, self.reading = ui, reading
         self.installer, self.sources, self.loader = collaborators.installer, collaborators.sources, collaborators.loader
         self.parameters = None
-        self._guiTag = None
+        self.binding = Binding({"scan": ui.scanSelector, "prior": ui.priorSelector})
         self._missing: list[str] = []
         self._waiting: Results | None = None
         self.devices = DeviceChooser(ui.deviceSelector, self.sources.start, self.onDeviceChosen)
@@ -67,14 +68,12 @@ class StudyPanel(VTKObservationMixin):
     def setParameters(self, parameters) -> None:
         """Show the scene's parameters; None lets go of them."""
         if self.parameters is not None:
-            self.parameters.disconnectGui(self._guiTag)
             self.removeObservers()
             self._settling.stop()
         self.parameters = parameters
+        self.binding.setParameters(parameters)
         if parameters is None:
             return
-        # connectGui does not tell its tag
-        self._guiTag = parameters.connectParametersToGui({"scan": self.ui.scanSelector, "prior": self.ui.priorSelector})
         self.devices.choose(parameters.device)
         self.ui.resultsFolderEdit.currentPath = parameters.resultsFolder or defaultResultsFolder()
         for event in (slicer.vtkMRMLScene.NodeAddedEvent, slicer.vtkMRMLScene.NodeRemovedEvent):

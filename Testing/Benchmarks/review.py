@@ -1,6 +1,7 @@
 """How long a reader waits for the answer to each correction: ``python Testing/Benchmarks/review.py OUT -o FILE.json``.
 
-OUT is a finished result (``demo``); a copy of it is corrected. Seconds from request to answer, models loaded.
+OUT is a finished result (``demo``); a copy of it is corrected. Seconds from request to answer, and the processor
+seconds of all threads meanwhile, which other work on the computer changes less.
 """
 
 from __future__ import annotations
@@ -14,9 +15,11 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import numpy as np
+import psutil
 import SimpleITK as sitk
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -32,18 +35,24 @@ class Clock:
             command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8"
         )
         self.findings = json.loads(self.process.stdout.readline())["findings"]
-        self.seconds: dict[str, list[float]] = {"ready": [time.perf_counter() - start]}
+        self.usage = psutil.Process(self.process.pid)
+        self.seconds: dict[str, list[tuple[float, float]]] = {}
+        self._note("ready", start, 0.0)
 
     def ask(self, label: str, do: str, **request: Any) -> dict[str, Any]:
-        start = time.perf_counter()
+        start, used = time.perf_counter(), sum(self.usage.cpu_times()[:2])
         self.process.stdin.write(json.dumps({"id": label, "do": do, **request}) + "\n")
         self.process.stdin.flush()
         answer = json.loads(self.process.stdout.readline())
         if "error" in answer:
             raise RuntimeError(f"{label}: {answer['error']}")
-        self.seconds.setdefault(label, []).append(round(time.perf_counter() - start, 3))
+        self._note(label, start, used)
         self.findings = answer["findings"]
         return answer
+
+    def _note(self, label: str, start: float, used: float) -> None:
+        spent = time.perf_counter() - start, sum(self.usage.cpu_times()[:2]) - used
+        self.seconds.setdefault(label, []).append((round(spent[0], 3), round(spent[1], 2)))
 
     def end(self) -> None:
         self.process.stdin.close()
@@ -63,14 +72,14 @@ def box_around(out: Path, nodule: dict[str, Any], path: Path) -> str:
     return str(path)
 
 
-def measure(out: Path, idle_seconds: float) -> dict[str, list[float]]:
+def measure(out: Path, idle_seconds: float) -> dict[str, list[tuple[float, float]]]:
     clock = Clock(out)
     first = clock.findings["nodules"][0]["id"]
     clock.ask("review, models still loading", "review", nodule=first, review="accepted")
     places = [c["centre_lps_mm"] for c in clock.findings["candidates"] if not c.get("nodule_id")]
     usual = clock.findings["operating_threshold"]
-    clock.ask("threshold, first after the start", "threshold", threshold=0.999)
-    clock.ask("threshold, back", "threshold", threshold=usual)
+    clock.ask("threshold, models still loading", "threshold", threshold=0.999)
+    clock.ask("threshold, models still loading", "threshold", threshold=usual)
     clock.ask("threshold lowered to 0.5 at once", "threshold", threshold=0.5)
     clock.ask("threshold, back", "threshold", threshold=usual)
     time.sleep(idle_seconds)
@@ -110,10 +119,12 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         copy = shutil.copytree(arguments.out, Path(folder) / "out")
         seconds = measure(copy, arguments.idle_seconds)
-    result = {"cpu_count": os.cpu_count(), "load_average": os.getloadavg()[0], "seconds": seconds}
+    result = {"cpu_count": os.cpu_count(), "load_average": os.getloadavg()[0], "seconds_and_cpu_seconds": seconds}
     arguments.json.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    print(f"{'':36} slowest  median  median of processor seconds  (count)")
     for label, values in seconds.items():
-        print(f"{label:36} {max(values):6.2f}  ({len(values)})")
+        wall, used = zip(*values, strict=True)
+        print(f"{label:36} {max(wall):7.2f} {median(wall):7.2f} {median(used):7.2f}  ({len(values)})")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """The README's pictures of the panel: ``--python-script make_screenshots.py RESULTS OUT`` in the stand-in for Slicer.
 
-RESULTS is the folder of ``demo``: results of a comparison with the two scans under ``dicom/``. Nothing in it is changed.
+RESULTS is the folder of ``demo``: a comparison, and its two scans under ``dicom/``. Nothing in it is changed.
 """
 
 import shutil
@@ -59,6 +59,9 @@ class Photographer:
         ui.otherFindingBox.currentIndex = ui.otherFindingBox.findText("yes")
         self.wait(lambda: "S:" in ui.examLabel.text)
         self.take("panel-report")
+        ui.previewButton.click()
+        self.wait(lambda: self.panel.report.preview is not None and self.panel.report.preview.shown)
+        self.panel.report.preview.window.grab().save(str(self.out / "panel-preview.png"))
 
     def take(self, name: str, dark: bool = False) -> None:
         slicer.app.processEvents()

@@ -36,17 +36,11 @@ def execute(source: str, file: str) -> None:
     exec(compile(source, file, "exec", dont_inherit=True), vars(module))
 
 
-def main(arguments: list[str]) -> int:
-    faulthandler.enable()
-    options = parsed(arguments)
-    sys.path[0] = str(HERE)
+def run(options: argparse.Namespace) -> int:
+    """Code, then script; the status that they leave with."""
     from host import failures
-    from host.start import startHost
 
     script = options.python_script or []
-    paths = options.additional_module_paths or [MODULE]
-    app = startHost([sys.argv[0]], [path.resolve() for path in paths], options.testing, not options.no_main_window)
-    status = 0
     try:
         if options.python_code:
             execute(options.python_code, "--python-code")
@@ -54,12 +48,32 @@ def main(arguments: list[str]) -> int:
             sys.argv = script
             execute(Path(script[0]).read_text(encoding="utf-8"), script[0])
     except SystemExit as left:
-        status = left.code if isinstance(left.code, int) else int(left.code is not None)
+        return left.code if isinstance(left.code, int) else int(left.code is not None)
     except Exception as error:
         failures.record(error)
+    return 0
+
+
+def main(arguments: list[str]) -> int:
+    faulthandler.enable()
+    options = parsed(arguments)
+    sys.path[0] = str(HERE)
+    from host import failures
+    from host.start import startHost
+    from PySide6 import QtCore
+
+    paths = [path.resolve() for path in options.additional_module_paths or [MODULE]]
+    app = startHost([sys.argv[0]], paths, options.testing, not options.no_main_window)
+    statuses = []
+
+    def inEventLoop() -> None:  # where Slicer runs scripts, too
+        statuses.append(run(options))
+        app.quit()
+
+    QtCore.QTimer.singleShot(0, inEventLoop)
+    app.exec()
     app.processEvents()
-    if app._hStatus is not None:
-        status = app._hStatus
+    status = statuses[0] if app._hStatus is None else app._hStatus
     app.moduleManager()._hUnloadAll()
     if failures.recorded and not status:
         print(f"{len(failures.recorded)} exceptions were swallowed, see above", file=sys.stderr)

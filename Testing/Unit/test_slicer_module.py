@@ -92,7 +92,7 @@ def test_parameters_bound_to_widgets_exist(adapter: Path) -> None:
         node
         for file in adapter.glob("*.py")
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
-        if isinstance(node, ast.Call) and ast.unparse(node.func).endswith(".connectParametersToGui")
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "Binding"
     ]
     bound = {key.value for call in calls for key in call.args[0].keys}
     tree = ast.parse((adapter / "Parameters.py").read_text(encoding="utf-8"))

@@ -1,6 +1,7 @@
 """Reading, sentence by sentence: the table, the views, the review, Grad-CAM, the operating point."""
 
 import time
+from copy import deepcopy
 
 import slicer
 
@@ -45,6 +46,21 @@ def without_a_comparison_there_is_no_doubling_time(test) -> None:
     panel, _study = _open(test, compared=False)
 
     test.assertTrue(panel.ui_table.isColumnHidden(VDT_COLUMN))
+
+
+def the_most_suspicious_is_first_and_keeps_its_row_when_it_is_rejected(test) -> None:
+    panel, study = _open(test)
+    findings = deepcopy(study.findings)
+    findings["nodules"][1]["lung_rads"] = "4B"
+    study.setFindings(findings)
+
+    panel.reading.open(None)
+    panel.reading.open(study)
+
+    test.assertEqual(panel.nodules.table.order, ["N2", "N1"])
+    test.assertEqual(panel.reading.selectedId, "N2")
+    panel.corrections.send("review", nodule="N2", review="rejected")
+    test.assertEqual(panel.nodules.table.order, ["N2", "N1"])
 
 
 def a_click_on_a_column_sorts_and_keeps_the_nodule(test) -> None:
