@@ -6,7 +6,6 @@ from copy import deepcopy
 from functools import lru_cache
 
 import numpy as np
-import torch
 from monai.visualize import GradCAM
 from torch import Tensor, nn
 
@@ -58,23 +57,22 @@ def explain(
     Saliency with heat >= 0 in units of the head's logit (Selvaraju et al. 2017: ReLU of the gradient-weighted sum of
     feature maps), and the logit as ``score``.
     """
-    network, cam = _explainer(runner, head, output)
+    cam = _explainer(runner, head, output)
     x = encoder_input(patch_hu[None, None].astype(np.float32)).to(runner.device).requires_grad_()
     heat = np.asarray(cam(x, class_idx=0)[0, 0].detach().cpu(), np.float32)
-    with torch.inference_mode():
-        score = float(network(x)[0, 0])
+    score = float(cam.nn_module.score.detach().sum())
     box = _native_box(grid, native)
     return Saliency(resample(np.maximum(heat, 0.0), grid, box), box, head, score, method)
 
 
 @lru_cache(maxsize=4)
-def _explainer(runner: EncoderRunner, head: str, output: int) -> tuple[_OneHead, GradCAM]:
-    """A copy of the network as it is now, in evaluation mode, with MONAI's hooks and gradients.
+def _explainer(runner: EncoderRunner, head: str, output: int) -> GradCAM:
+    """For a copy of the network as it is now, in evaluation mode and without gradients of its weights.
 
     One for all patches: hooks and copy refer to each other, so that each copy (70 MB) would stay for long.
     """
-    network = _OneHead(deepcopy(runner.network), head, output).eval()
-    return network, GradCAM(network, TARGET_LAYER, postprocessing=_as_it_is)
+    network = _OneHead(deepcopy(runner.network), head, output).eval().requires_grad_(False)
+    return GradCAM(network, TARGET_LAYER, postprocessing=_as_it_is)
 
 
 def _native_box(grid: Geometry, native: Geometry) -> Geometry:
