@@ -16,6 +16,7 @@ slicer.util.selectModule("LungNoduleCAD")
 
 WIDTH, HEIGHT, PANEL_WIDTH = 1500, 930, 500
 PATIENCE_SECONDS = 120
+CLOSE_UP_MM = 110.0
 
 
 class Photographer:
@@ -30,7 +31,10 @@ class Photographer:
         self.take("panel-read")
         self.panel.nodules.ui.saliencyCheckBox.checked = True
         self.panel.nodules.ui.saliency3DCheckBox.checked = True
+        self.zoom(CLOSE_UP_MM)
         self.take("panel-gradcam", dark=True)
+        slicer.util.resetSliceViews()
+        self.panel.views.jumpTo(self.panel.reading.selected["centroid_lps_mm"])
         self.panel.nodules.ui.saliencyCheckBox.checked = False
         self.panel.ui.tabs.setCurrentWidget(self.panel.ui.comparisonTab)
         self.panel.comparison.ui.layoutButton.click()
@@ -61,7 +65,13 @@ class Photographer:
         self.take("panel-report")
         ui.previewButton.click()
         self.wait(lambda: self.panel.report.preview is not None and self.panel.report.preview.shown)
+        slicer.app.processEvents()
         self.panel.report.preview.window.grab().save(str(self.out / "panel-preview.png"))
+
+    def zoom(self, width_mm: float) -> None:
+        for node in slicer.util.getNodesByClass("vtkMRMLSliceNode"):
+            before = node.GetFieldOfView()
+            node.SetFieldOfView(width_mm, width_mm * before[1] / before[0], before[2])
 
     def take(self, name: str, dark: bool = False) -> None:
         slicer.app.processEvents()
