@@ -45,6 +45,7 @@ from LungNoduleCADLib.review_case import Case, CaseLooks, at_threshold, followed
 
 BY_READER = Method(READER, "set in review")
 AROUND_MM = 5.0
+MOST_ML = 500.0  # a ball of 10 cm; more is paint that ran out
 _ANSWERS = {None: "unknown", True: "yes", False: "no"}
 _REVIEW_ACTIONS = {
     Review.ACCEPTED: EditAction.ACCEPT,
@@ -111,9 +112,14 @@ def draw_outline(case: Case, looks: CaseLooks, nodule_id: str, mask: NoduleMask)
 
     Raises
     ------
-    InputError : the outline lies where no CT was kept.
+    InputError : the outline lies where no CT was kept, or is larger than any nodule.
     """
     nodule, study = case.nodule(nodule_id), case.current
+    volume_ml = np.count_nonzero(mask.voxels) * mask.geometry.voxel_volume_mm3 / 1000
+    if volume_ml > MOST_ML:
+        raise InputError(
+            "The outline is larger than any nodule", expected=f"at most {MOST_ML:.0f} ml", got=f"{volume_ml:.0f} ml"
+        )
     if not (study.ct.hu[mask.box][mask.voxels] > AIR_HU).any():
         raise InputError("The outline lies where the CT was not kept", expected="an outline in or near the lungs")
     others = (n for n in case.findings.nodules if n.id != nodule_id and n.mask is not None)

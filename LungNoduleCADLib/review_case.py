@@ -192,18 +192,23 @@ def _ahead(study: AnalysedStudy, looks: Looks, threshold: float) -> Generator[tu
         if not looks.knows(point):
             yield looks, point
         elif (nodule := looks.outlined(point)) is not None:
-            found.append(nodule)
+            found.append(replace(nodule, candidate=candidate))
     return found
 
 
 def _partners_ahead(
     nodules: list[Nodule], others: list[Nodule], looks: Looks, there: Callable[[Point], Point]
 ) -> Iterator[tuple[Looks, Point]]:
-    """Where the other scan, of which ``others`` are known, will be asked for partners."""
+    """Where the other scan will be asked for partners: all but those that are listed there whenever these are here."""
     for nodule in nodules:
         point = rounded_place(there(nodule.centroid_lps_mm))
-        covered = any(covers(other.mask, point) for other in others)  # type: ignore[arg-type]
-        if not covered and looks.ct.geometry.contains(point) and not looks.knows(point):
+        least = nodule.candidate.probability or 0.0
+        likelier = (other for other in others if (other.candidate.probability or 0.0) >= least)
+        if (
+            not any(covers(other.mask, point) for other in likelier)
+            and looks.ct.geometry.contains(point)
+            and not looks.knows(point)
+        ):
             yield looks, point
 
 

@@ -113,10 +113,13 @@ class Desk:
         """One short piece of work that makes later answers quicker; whether there was any."""
         if not (self._rehearsed.is_set() and self._models.ready):
             return False
+        from LungNoduleCADLib.report.pdf_cards import as_jpeg
         from LungNoduleCADLib.review_case import places_ahead
 
-        if (draw := next(self._missing_images(), None)) is not None:
+        if (missing := next(self._missing_images(), None)) is not None:
+            path, draw = missing
             draw()
+            as_jpeg(path)
             return True
         if (ahead := next(places_ahead(self.case, self.looks), None)) is not None:
             looks, point = ahead
@@ -194,7 +197,7 @@ class Desk:
         self._rehearsed.set()
         self._wake()
 
-    def _missing_images(self) -> Iterator[Callable[[], None]]:
+    def _missing_images(self) -> Iterator[tuple[Path, Callable[[], None]]]:
         current, prior = self.case.current, self.case.prior
         images = self.out / IMAGES
         return missing_images(current.findings, current.ct, current.lungs, images, prior.ct if prior else None)
@@ -209,7 +212,7 @@ class Desk:
         paper = _paper(request)
         beside, path = self.out / f".partial-{FILE_NAME}", self.out / FILE_NAME
         with self._drawing:
-            for draw in self._missing_images():
+            for _, draw in self._missing_images():
                 draw()
             build_pdf(self.case.findings, self.out / IMAGES, beside, paper[1])
         beside.replace(path)
@@ -223,7 +226,7 @@ class Desk:
         folder = Path(_asked(request, "folder", str))
         self._behind.submit(lambda: None).result()
         with self._drawing:
-            for draw in self._missing_images():
+            for _, draw in self._missing_images():
                 draw()
         files = export_results(self.out, folder, Path(source) if source else None, _paper(request)[0])
         return {"files": [str(path) for path in files]}

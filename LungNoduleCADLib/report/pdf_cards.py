@@ -30,14 +30,21 @@ def picture(path: Path, width: float) -> Image | None:
     """An image scaled to a width, if the file is there."""
     if not path.is_file():
         return None
-    image = Image(BytesIO(_as_jpeg(path, path.stat().st_mtime_ns)))
+    image = Image(BytesIO(as_jpeg(path)))
     image.drawWidth, image.drawHeight = width, width * image.imageHeight / image.imageWidth
     return image
 
 
+def as_jpeg(path: Path) -> bytes:
+    """A picture as JPEG of the best quality, which a PDF takes as it is: CT noise hardly shrinks otherwise.
+
+    Remembered until the file changes.
+    """
+    return _as_jpeg(path, path.stat().st_mtime_ns)
+
+
 @lru_cache(maxsize=256)
 def _as_jpeg(path: Path, _changed_ns: int) -> bytes:
-    """A picture as JPEG of the best quality, which a PDF takes as it is: CT noise hardly shrinks otherwise."""
     from PIL import Image as Picture
 
     jpeg = BytesIO()

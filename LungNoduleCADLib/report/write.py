@@ -62,14 +62,14 @@ def write_images(
     findings: StudyFindings, ct: CtVolume, lungs: LungMask, folder: Path, prior_ct: CtVolume | None = None
 ) -> None:
     """The pictures that the PDF is made of and that are not there yet; they need the CT, so they are kept."""
-    for draw in missing_images(findings, ct, lungs, folder, prior_ct):
+    for _, draw in missing_images(findings, ct, lungs, folder, prior_ct):
         draw()
 
 
 def missing_images(
     findings: StudyFindings, ct: CtVolume, lungs: LungMask, folder: Path, prior_ct: CtVolume | None = None
-) -> Iterator[Callable[[], None]]:
-    """A call for each picture that is not in ``folder`` yet; it is drawn beside its place and then moved there."""
+) -> Iterator[tuple[Path, Callable[[], None]]]:
+    """(file, call that draws it) for each picture that is not in ``folder`` yet; drawn beside its place and moved."""
     from LungNoduleCADLib.report.figures import save_key_images, save_overview, save_pair
 
     folder.mkdir(exist_ok=True)
@@ -86,7 +86,7 @@ def missing_images(
             wanted[pair] = partial(save_pair, before, prior_ct, nodule, ct)
     for name, draw in wanted.items():
         if not (folder / name).is_file():
-            yield partial(_put, draw, folder / name)
+            yield folder / name, partial(_put, draw, folder / name)
 
 
 def image_names(nodule_id: str) -> tuple[str, str]:
@@ -107,12 +107,13 @@ def _put(draw: Callable[[Path], None], path: Path) -> None:
 
 
 def rewrite_report(out: Path, paper: str = "A4") -> StudyFindings:
-    """Lung-RADS and PDF again from an edited ``findings.json``; everything else in the folder stays.
+    """Lung-RADS, missing pictures and PDF again from an edited ``findings.json``; the rest of the folder stays.
 
     Raises
     ------
     InputError : findings.json is missing or wrong. OutputError : the folder cannot be written.
     """
+    from LungNoduleCADLib.report.pages import FOLDER as PAGES
     from LungNoduleCADLib.report.pdf import FILE_NAME, build_pdf
 
     document = findings_json.read_document(out)
@@ -122,6 +123,7 @@ def rewrite_report(out: Path, paper: str = "A4") -> StudyFindings:
         shutil.copytree(out, folder, dirs_exist_ok=True)
         findings_json.write_document(updated, folder / findings_json.FILE_NAME)
         _draw_again(findings, folder)
+        shutil.rmtree(folder / PAGES, ignore_errors=True)
         build_pdf(findings, folder / IMAGES, folder / FILE_NAME, PAPERS[paper])
     return findings
 

@@ -36,10 +36,10 @@ class Run:
         seen["exported"] = self.export("exported")
         seen["database"] = self.database()
         self.save_and_load("with-folder.mrb")
-        seen["loaded"] = self.correct("N1")
+        seen["loaded"] = self.correct("N1", "accept")
         seen["volumes"] = self.volumes()
         self.save_and_load("without-folder.mrb", gone=self.results)
-        seen["restored"] = self.correct("N2")
+        seen["restored"] = self.correct("N2", "write a lost results folder again")
         seen["volumes_restored"] = self.volumes()
         seen["added"] = self.add()
         seen["pages_restored"] = self.preview()
@@ -97,9 +97,9 @@ class Run:
         files = [database.filesForSeries(one)[0] for one in series]
         return sorted(database.fileValue(file, "0008,0060") for file in files if Path(file).is_file())
 
-    def correct(self, nodule_id: str) -> str:
+    def correct(self, nodule_id: str, name: str) -> str:
         self.panel.reading.select(nodule_id)
-        self.timed(f"accept {nodule_id}", self.panel.nodules.ui.acceptButton.click)
+        self.timed(name, self.panel.nodules.ui.acceptButton.click)
         self.wait(lambda: self.study.nodule(nodule_id)["review"] == "accepted")
         return self.study.nodule(nodule_id)["review"]
 

@@ -11,7 +11,7 @@ from typing import Any
 import pydicom
 import pytest
 
-HANDLER_MS = 100
+HANDLER_MS = 500  # generous: what it takes on a quiet machine is in Testing/Benchmarks/panel_handlers.json
 DICOM = {"measurements.dcm": "SR", "report.dcm": "DOC", "segmentation.dcm": "SEG"}
 
 
@@ -72,7 +72,7 @@ def test_a_loaded_scene_is_corrected_with_and_without_its_folder(seen: dict[str,
 
 @pytest.mark.slow
 def test_handlers_return_at_once(seen: dict[str, Any]) -> None:
-    """All but the one that writes a lost results folder again."""
-    measured = {name: max(values) for name, values in seen["milliseconds"].items() if name not in ("open", "accept N2")}
+    once = ("open", "write a lost results folder again")
+    measured = {name: max(values) for name, values in seen["milliseconds"].items() if name not in once}
     assert len(measured) >= 5
     assert {name: value for name, value in measured.items() if value >= HANDLER_MS} == {}

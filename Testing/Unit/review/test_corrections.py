@@ -179,6 +179,13 @@ def test_an_outline_where_no_ct_was_kept_is_refused(alone):
         draw_outline(case, looks, "N1", drawn(case, (-53.0, 0.0, 0.0), 1))
 
 
+def test_paint_that_ran_over_half_a_lung_is_no_nodule(alone, monkeypatch):
+    monkeypatch.setattr("LungNoduleCADLib.review.MOST_ML", 0.3)
+    case, looks = alone
+    with pytest.raises(InputError, match="larger than any nodule"):
+        draw_outline(case, looks, "N1", drawn(case, (-40.0, 0.0, 0.0), 3))
+
+
 def test_clinical_facts_are_replaced_and_told_in_words(alone):
     case, looks = alone
     case = set_clinical(case, looks, ClinicalContext(age_years=63.0, emphysema=True))
