@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 FOLDER = "pages"
@@ -17,8 +18,15 @@ def draw_pages(report: Path, folder: Path, dpi: int = DPI) -> list[Path]:
     document = pypdfium2.PdfDocument(report)
     try:
         paths = [folder / f"page-{number}.png" for number in range(1, len(document) + 1)]
-        for page, path in zip(document, paths, strict=True):
-            page.render(scale=dpi / POINTS_PER_INCH).to_pil().save(path, compress_level=1)
+        saved = []
+        # PDFium must stay in one thread; copies of its pictures are packed in others
+        with ThreadPoolExecutor() as pool:
+            for page, path in zip(document, paths, strict=True):
+                bitmap = page.render(scale=dpi / POINTS_PER_INCH)
+                saved.append(pool.submit(bitmap.to_pil().copy().save, path, compress_level=1))
+                bitmap.close()
+        for done in saved:
+            done.result()
     finally:
         document.close()
     for path in folder.iterdir():

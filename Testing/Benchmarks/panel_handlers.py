@@ -28,20 +28,25 @@ LOADING = ("load", "write a lost results folder again")
 
 
 def measure(script: str, demo: Path) -> dict[str, list[float]]:
-    """Milliseconds by handler of one run of ``real_correct.py`` or ``real_report.py``."""
+    """Milliseconds by handler of one run of a ``real_*.py`` of Testing/Slicer."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
         work = Path(scratch)
         results = work / "results"
         shutil.copytree(demo, results, ignore=shutil.ignore_patterns("dicom"))
         shutil.copytree(demo / "dicom" / "follow-up", work / "dicom")
-        given = {"real_correct.py": results, "real_report.py": work}[script]
+        empty = work / "empty"
+        empty.mkdir()
+        given = {"real_correct.py": results, "real_report.py": work, "real_open.py": empty}[script]
         command = [sys.executable, str(SLICER / "run_in_host.py"), "--testing", "--no-splash"]
         run = subprocess.run(
             [*command, "--python-script", str(SLICER / script), str(given)], capture_output=True, text=True, check=False
         )
     if run.returncode:
         raise SystemExit(run.stdout + run.stderr)
-    result = json.loads(re.search(r"^RESULT (.*)$", run.stdout, re.MULTILINE).group(1))
+    result = json.loads(re.search(r"^(?:RESULT|measured:) (.*)$", run.stdout, re.MULTILINE).group(1))
+    if script == "real_open.py":
+        clicks = re.compile(r"(click .*), ms")
+        return {match[1]: [value] for name, value in result.items() if (match := clicks.fullmatch(name))}
     if "milliseconds" in result:
         return result["milliseconds"]
     return {name: [1000 * second for second in seconds] for name, seconds in result["handlers_s"].items()}
@@ -54,10 +59,10 @@ def main() -> None:
     parser.add_argument("-o", "--out", type=Path, default=Path(__file__).with_suffix(".json"))
     arguments = parser.parse_args()
     measured: dict[str, list[float]] = defaultdict(list)
-    for _ in range(arguments.runs):
-        for script in ("real_correct.py", "real_report.py"):
-            for name, values in measure(script, arguments.demo).items():
-                measured[name] += values
+    scripts = ["real_open.py", *["real_correct.py", "real_report.py"] * arguments.runs]  # the first takes minutes: once
+    for script in scripts:
+        for name, values in measure(script, arguments.demo).items():
+            measured[name] += values
     rows = {
         name: {"median_ms": round(statistics.median(values), 1), "most_ms": round(max(values), 1), "count": len(values)}
         for name, values in sorted(measured.items())
