@@ -6,7 +6,7 @@ from LungNoduleCADSlicer.Outlines import BINARY_LABELMAP, labelmapOf, outlineOf
 from LungNoduleCADSlicer.Segments import CLOSED_SURFACE, isLung
 
 # lungs are only to show where the nodules lie: at full resolution they would take seconds
-LUNG_STEP_MM = 4.0
+LUNG_STEP_MM = 5.0
 
 
 def ensureSurface(segmentationNode, segmentId: str) -> None:

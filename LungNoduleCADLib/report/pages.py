@@ -19,7 +19,7 @@ def draw_pages(report: Path, folder: Path, dpi: int = DPI) -> list[Path]:
     try:
         paths = [folder / f"page-{number}.png" for number in range(1, len(document) + 1)]
         saved = []
-        # PDFium must stay in one thread; copies of its pictures are packed in others
+        # packs copies; PDFium itself must stay in one thread
         with ThreadPoolExecutor() as pool:
             for page, path in zip(document, paths, strict=True):
                 bitmap = page.render(scale=dpi / POINTS_PER_INCH)
