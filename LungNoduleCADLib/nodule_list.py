@@ -10,11 +10,13 @@ from LungNoduleCADLib.domain.ct import CtVolume
 from LungNoduleCADLib.domain.findings import EditAction, OperatingPoint, RatedPlace, StudyFindings
 from LungNoduleCADLib.domain.masks import LungMask
 from LungNoduleCADLib.domain.nodule import Nodule, NoduleCandidate, Origin, Point
-from LungNoduleCADLib.domain.quality import QualityFlag, Severity
+from LungNoduleCADLib.domain.provenance import Method
+from LungNoduleCADLib.domain.quality import QualityFlag, Severity, less_model_doubts, model_doubts
 from LungNoduleCADLib.nodules.detect import covers, rate_candidates, same_nodule
 from LungNoduleCADLib.nodules.measure import measure_nodule
 
 if TYPE_CHECKING:
+    from LungNoduleCADLib.backends.detector import Detector, Segmenter
     from LungNoduleCADLib.classification.characterise import Characteriser
     from LungNoduleCADLib.nodules.segment import NoduleSegmenter
 
@@ -37,29 +39,69 @@ OVERLAPS = QualityFlag(
 
 @dataclass(frozen=True)
 class Models:
-    """The bundled networks, loaded once."""
+    """The bundled networks, loaded once, and what was chosen to take their place.
 
-    segmenter: NoduleSegmenter
+    ``detector``: where not ``None``, it finds the candidates. A candidate that it gives a probability keeps it.
+    """
+
+    segmenter: NoduleSegmenter | Segmenter
     characteriser: Characteriser
     threshold: float
+    detector: Detector | None = None
 
     @classmethod
-    def load(cls, device: str, threshold: float | None = None) -> Models:
-        """``threshold``: nodule probability from which a candidate is reported (default: the bundle's)."""
+    def load(
+        cls,
+        device: str,
+        threshold: float | None = None,
+        *,
+        unseen_fold: int | None = None,
+        detector: Detector | None = None,
+        segmenter: Segmenter | None = None,
+    ) -> Models:
+        """The bundled models.
+
+        Parameters
+        ----------
+        threshold : nodule probability from which a candidate is reported (default: the detector's or the bundle's).
+        unseen_fold : only encoders that never saw this fold of their data, to measure them on it.
+        detector, segmenter : in place of the bundled ones.
+        """
         from LungNoduleCADLib.bundles.registry import find_bundle
         from LungNoduleCADLib.classification.characterise import Characteriser
         from LungNoduleCADLib.nodules.segment import NoduleSegmenter
 
-        characteriser = Characteriser.load(device)
+        characteriser = Characteriser.load(device, unseen_fold=unseen_fold)
         default = characteriser.encoder_bundle.inference["operating_threshold"]
+        if detector is not None and detector.threshold is not None:
+            default = detector.threshold
         return cls(
-            NoduleSegmenter.from_bundle(find_bundle("nodule_ct_segmentation"), device),
+            segmenter or NoduleSegmenter.from_bundle(find_bundle("nodule_ct_segmentation"), device),
             characteriser,
             default if threshold is None else threshold,
+            detector,
         )
+
+    def methods(self) -> tuple[Method, ...]:
+        """How results name them."""
+        return (
+            *((self.detector.method,) if self.detector else ()),
+            self.segmenter.method,
+            *self.characteriser.methods(),
+        )
+
+    def flags(self) -> tuple[QualityFlag, ...]:
+        """What the reader must know where a detector from elsewhere was chosen."""
+        if self.detector is None:
+            return ()
+        name = f"{self.detector.method.name} {self.detector.method.version}"
+        message = f"Nodules were looked for by {name}, chosen for this run; no operating point of it was measured here."
+        return (QualityFlag("other_detector", Severity.WARNING, message),)
 
     def operating_points(self) -> tuple[tuple[OperatingPoint, ...], str]:
         """What each threshold was measured to give, and on what; nothing where the bundle does not say."""
+        if self.detector is not None:
+            return (), ""
         measured = self.characteriser.encoder_bundle.inference.get("operating_points", {})
         points = tuple(OperatingPoint(**point) for point in measured.get("points", ()))
         return points, measured.get("source", "")
@@ -85,8 +127,12 @@ class Looks:
     def rated(
         self, candidates: Sequence[NoduleCandidate], report: Callable[[float], None] = lambda _: None
     ) -> list[NoduleCandidate]:
-        """Each with the probability that it is a nodule (to 0.0001, at a place to 0.01 mm), most probable first."""
+        """Each with the probability that it is a nodule (to 0.0001, at a place to 0.01 mm), most probable first.
+
+        One that has a probability keeps it.
+        """
         places = [replace(c, centre_lps_mm=rounded_place(c.centre_lps_mm)) for c in candidates]
+        self._probabilities |= {c.centre_lps_mm: round(c.probability, 4) for c in places if c.probability is not None}
         unknown = [c for c in places if c.centre_lps_mm not in self._probabilities]
         if unknown:
             characteriser = self._models().characteriser
@@ -106,7 +152,7 @@ class Looks:
             mask = self._models().segmenter.segment(self.ct, point)
             self._outlined[point] = mask and Nodule(
                 "",
-                NoduleCandidate(point),
+                NoduleCandidate(point, probability=self._probabilities.get(point)),
                 mask.centroid_lps_mm(),
                 mask,
                 measure_nodule(self.ct, self.lungs, mask),
@@ -120,10 +166,15 @@ class Looks:
         if seen is None or seen.mask is not nodule.mask:
             return self._models().characteriser.characterise(self.ct, nodule)
         if point not in self._characterised:
-            self._characterised[point] = self._models().characteriser.characterise(self.ct, seen)
+            asked = replace(seen, candidate=nodule.candidate)
+            self._characterised[point] = self._models().characteriser.characterise(self.ct, asked)
         known = self._characterised[point]
         return replace(
-            known, id=nodule.id, candidate=nodule.candidate, flags=nodule.flags, centroid_lps_mm=nodule.centroid_lps_mm
+            known,
+            id=nodule.id,
+            candidate=replace(nodule.candidate, spread_95=known.candidate.spread_95),
+            flags=(*less_model_doubts(nodule.flags), *model_doubts(known.flags)),
+            centroid_lps_mm=nodule.centroid_lps_mm,
         )
 
     def knows(self, point: Point) -> bool:

@@ -18,6 +18,7 @@ from LungNoduleCADLib.errors import InputError
 from LungNoduleCADLib.followup.match import check_order, match_nodules
 from LungNoduleCADLib.followup.register import Registration, register_studies
 from LungNoduleCADLib.guidelines.exam import assess_findings
+from LungNoduleCADLib.lungs.image_quality import image_quality
 from LungNoduleCADLib.lungs.quality import lung_quality
 from LungNoduleCADLib.lungs.segment import segment_lungs
 from LungNoduleCADLib.nodule_list import (
@@ -83,7 +84,7 @@ def analyse_study(
         lungs = segment_lungs(ct)
     looks = Looks(ct, lungs, lambda: models)
     with progress.stage("detect", "looking for nodules"):
-        rated = looks.rated(find_candidates(ct, lungs), progress.report)
+        rated = looks.rated((models.detector or find_candidates)(ct, lungs), progress.report)
         clicked = looks.rated([NoduleCandidate(p, origin=Origin.READER) for p in points_lps_mm])
         chosen = [c for c in rated if (c.probability or 0.0) >= models.threshold] + clicked
     with progress.stage("segment", "outlining and measuring"):
@@ -97,7 +98,7 @@ def analyse_study(
         datetime.now(UTC).isoformat(timespec="seconds"),
         device,
         "analyse",
-        (lungs.method, models.segmenter.method, *models.characteriser.methods()),
+        (lungs.method, *models.methods()),
         stages=tuple(progress.costs),
     )
     listed = by_suspicion(nodules)
@@ -109,7 +110,7 @@ def analyse_study(
         nodules=listed,
         provenance=provenance,
         clinical=clinical,
-        flags=(*ct.flags, *lung_quality(lungs, ct), *mass_flags(ct, lungs)),
+        flags=(*ct.flags, *image_quality(ct, lungs), *lung_quality(lungs, ct), *mass_flags(ct, lungs), *models.flags()),
         operating_threshold=models.threshold,
         operating_points=operating_points,
         operating_points_source=source,

@@ -22,6 +22,7 @@ from LungNoduleCADLib.domain.nodule import (
     Origin,
     Point,
     Review,
+    StatedFacts,
     TypeEstimate,
 )
 from LungNoduleCADLib.domain.provenance import Method
@@ -72,9 +73,20 @@ def set_type(case: Case, looks: CaseLooks, nodule_id: str, kind: NoduleType) -> 
     before = nodule.type
     if before is not None and before.type is kind and before.method.name == READER:
         return case
-    estimate = TypeEstimate(kind, before.probabilities if before else {}, BY_READER)
+    estimate = replace(before, type=kind, method=BY_READER) if before else TypeEstimate(kind, {}, BY_READER)
     changed = case.with_nodule(replace(nodule, type=estimate))
     return _edited(case, changed, looks, EditAction.TYPE, nodule_id, str(before.type) if before else None, str(kind))
+
+
+def set_facts(case: Case, looks: CaseLooks, nodule_id: str, stated: StatedFacts) -> Case:
+    """What the reader states of a nodule, all anew; the risk models follow."""
+    nodule = case.nodule(nodule_id)
+    before = nodule.stated
+    if stated == before:
+        return case
+    changed = case.with_nodule(replace(nodule, stated=stated))
+    words = [_facts_in_words(facts, other) for facts, other in ((before, stated), (stated, before))]
+    return _edited(case, changed, looks, EditAction.FACTS, nodule_id, *words)
 
 
 def delete_nodule(case: Case, looks: CaseLooks, nodule_id: str) -> Case:
@@ -108,7 +120,7 @@ def add_nodule(case: Case, looks: CaseLooks, point_lps_mm: Point) -> Case:
 def draw_outline(case: Case, looks: CaseLooks, nodule_id: str, mask: NoduleMask) -> Case:
     """An outline that a reader drew (on the CT's grid): everything that came from the old one is made again.
 
-    What a reader decided (type, category) stays.
+    What a reader decided (type, category, facts) stays.
 
     Raises
     ------
@@ -132,12 +144,14 @@ def draw_outline(case: Case, looks: CaseLooks, nodule_id: str, mask: NoduleMask)
         mask,
         measure_nodule(study.ct, study.lungs, mask),
         review=nodule.review,
+        stated=nodule.stated,
         lung_rads=nodule.lung_rads if is_readers_category(nodule) else None,
         flags=(*flags, *((OVERLAPS,) if overlaps else ())),
     )
     drawn = looks.current.characterised(drawn)
     if nodule.type is not None and nodule.type.method.name == READER:
-        drawn = replace(drawn, type=replace(nodule.type, probabilities=drawn.type.probabilities if drawn.type else {}))
+        by_model = drawn.type or TypeEstimate(nodule.type.type, {}, BY_READER)
+        drawn = replace(drawn, type=replace(by_model, type=nodule.type.type, method=nodule.type.method))
     changed = case.with_nodule(drawn)
     return _edited(case, changed, looks, EditAction.OUTLINE, nodule_id, _volume(nodule), _volume(drawn))
 
@@ -228,9 +242,11 @@ def _category(assessment: LungRadsAssessment | None) -> str | None:
     return str(assessment.category) if assessment else None
 
 
-def _facts_in_words(facts: ClinicalContext | None, other: ClinicalContext | None) -> str | None:
+def _facts_in_words(
+    facts: ClinicalContext | StatedFacts | None, other: ClinicalContext | StatedFacts | None
+) -> str | None:
     """The facts that differ from the others."""
-    names = [field.name for field in fields(ClinicalContext)]
+    names = [field.name for field in fields(facts or other or ClinicalContext)]
     told = {name: getattr(facts, name, None) for name in names}
     differ = (name for name in names if told[name] != getattr(other, name, None))
     return "; ".join(f"{name}: {_ANSWERS.get(told[name], told[name])}" for name in differ) or None

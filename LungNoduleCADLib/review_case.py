@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from LungNoduleCADLib.domain.comparison import StudyComparison
 from LungNoduleCADLib.domain.findings import StudyFindings
-from LungNoduleCADLib.domain.nodule import Nodule, NoduleCandidate, Origin, Point, Review
+from LungNoduleCADLib.domain.nodule import Nodule, NoduleCandidate, Origin, Point, Review, StatedFacts
 from LungNoduleCADLib.errors import InputError
 from LungNoduleCADLib.followup.register import Registration
 from LungNoduleCADLib.guidelines.exam import assess_findings
@@ -72,6 +72,7 @@ def is_readers(nodule: Nodule) -> bool:
         or nodule.candidate.origin is Origin.READER
         or (nodule.type is not None and nodule.type.method.name == READER)
         or (nodule.mask is not None and nodule.mask.method.name == READER)
+        or nodule.stated != StatedFacts()
         or is_readers_category(nodule)
     )
 

@@ -14,12 +14,16 @@ from LungNoduleCADLib.training.card import card_is_current, update_card  # noqa:
 
 BEGIN, END = "<!-- figures: written by Testing/update_figures.py -->", "<!-- end of figures -->"
 SHOWN = {
-    "nodule_ct_segmentation": {"Dice from one point": ("all", "dice")},
+    "nodule_ct_segmentation": {
+        "Dice from one point": ("all", "dice"),
+        "volume against the readers' (ratio)": ("all", "volume_ratio_geometric_mean"),
+        "Dice in whole scans never seen": ("whole_scans", "dice"),
+    },
     "nodule_ct_attributes": {
         "AUC, malignancy (median rating > 3)": ("malignancy_auc_median_above_3",),
         "mean absolute error of the rating": ("rating_mae",),
-        "AUC, solid against subsolid": ("type_subsolid_auc",),
-        "balanced accuracy, type": ("type_balanced_accuracy",),
+        "AUC, solid against subsolid": ("type", "subsolid_auc"),
+        "balanced accuracy, type": ("type", "balanced_accuracy"),
     },
     "nodule_fusion": {
         "AUC, malignancy (median rating > 3)": ("fusion", "malignancy_auc_median_above_3"),

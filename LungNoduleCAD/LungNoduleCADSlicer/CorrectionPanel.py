@@ -167,6 +167,7 @@ def _actionText(action: str) -> str:
         "add": _("added"),
         "outline": _("outline redrawn"),
         "type": _("type changed"),
+        "facts": _("facts stated"),
         "clinical": _("clinical facts"),
         "threshold": _("operating point"),
         "exam_category": _("exam category"),

@@ -29,10 +29,18 @@ def typeInFull(nodule: dict) -> str:
     if nodule["type"] is None:
         return _("Type not computed")
     shares = nodule["type_probabilities"] or {}
-    model = ", ".join(f"{name} {share:.0%}" for name, share in shares.items())
+    spread = nodule.get("type_spread_95") or {}
+    model = ", ".join(f"{name} {chance(share, spread.get(name))}" for name, share in shares.items())
     estimate = nodule["type_estimate"]
     reader = _(" (by the reader)") if estimate and estimate["type"] != nodule["type"] else ""
     return f"{nodule['type']}{reader}" + (_("; model: {shares}").format(shares=model) if model else "")
+
+
+def chance(probability: float, spread: list | None) -> str:
+    """A probability, and where 95 % of the answers of its networks to mirrored views lie: ``62% (45% to 77%)``."""
+    return f"{probability:.0%}" + (
+        _(" ({low:.0%} to {high:.0%})").format(low=spread[0], high=spread[1]) if spread else ""
+    )
 
 
 def doublingDays(match: dict | None) -> str:
@@ -67,14 +75,25 @@ def malignancy(nodule: dict) -> str:
     if estimate["probability"] is None:
         return _("Malignancy not available: {reason}").format(reason=estimate["not_available"] or _("not computed"))
     text = _("Malignancy {probability:.0%}").format(**estimate)
-    if estimate["mirrored_views_95"]:
-        low, high = estimate["mirrored_views_95"]
-        text += _(" (spread over mirrored views {low:.0%} to {high:.0%})").format(low=low, high=high)
+    if spread := estimate.get("spread_95"):
+        text += _(" (networks and views: {low:.0%} to {high:.0%})").format(low=spread[0], high=spread[1])
     if estimate["rating_1_to_5"] is not None:
         text += _(", rating {rating:.1f} of 1 to 5").format(rating=estimate["rating_1_to_5"])
     if estimate["missing_inputs"]:
         text += _("; not given: {inputs}").format(inputs=", ".join(estimate["missing_inputs"]))
     return text + ". " + _(OPINION)
+
+
+def clinicalRisk(nodule: dict) -> str:
+    """Of the published models those that say something: ``Brock 2a 3.1%; Brock 2b 2.6% to 5.4%``; else empty."""
+    said = []
+    for estimate in nodule.get("clinical_risk", []):
+        probability = estimate["probability"]
+        chances = [probability] if probability is not None else estimate["probability_range"]  # of all open answers
+        if chances:
+            texts = (f"{chance:.0%}" if chance >= 0.1 else f"{chance:.1%}" for chance in chances)
+            said.append(f"{estimate['model']} {_(' to ').join(texts)}")
+    return _("Clinical risk: {risks}").format(risks="; ".join(said)) if said else ""
 
 
 def histology(nodule: dict) -> str:
@@ -101,7 +120,10 @@ def detection(nodule: dict) -> str:
         "counterpart": _("Looked for where the other CT has a nodule"),
     }[nodule["candidate"]["origin"]]
     probability = nodule["detection_probability"]
-    return found if probability is None else _("{found}, {share:.0%}").format(found=found, share=probability)
+    if probability is None:
+        return found
+    share = chance(probability, nodule.get("detection_spread_95"))
+    return _("{found}, {share}").format(found=found, share=share)
 
 
 def flags(nodule: dict) -> str:
@@ -116,6 +138,7 @@ def detail(nodule: dict | None, match: dict | None) -> str:
     lines = [
         f"<b>{escape(heading)}</b>: {escape(category(nodule))}",
         escape(malignancy(nodule)),
+        escape(clinicalRisk(nodule)),
         escape(histology(nodule)),
         escape(change(match)) if match is not None else "",
         escape(detection(nodule)),

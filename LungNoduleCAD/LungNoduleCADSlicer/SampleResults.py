@@ -24,6 +24,16 @@ OPERATING_POINTS = [
     {"threshold": 0.8, "sensitivity": 0.7, "false_positives_per_scan": 0.5},
 ]
 _METHOD = {"name": "self-test", "version": "0", "sha256": None}
+_RISK = {
+    "model": "Brock 2a",
+    "version": "2013",
+    "source": "self-test",
+    "inputs": {"age_years": 63.0},
+    "missing_inputs": ["upper_lobe"],
+    "probability": None,
+    "probability_range": [0.031, 0.12],
+    "not_available": "not stated: lobe",
+}
 _UNKNOWN = {
     "age_years": None,
     "sex": None,
@@ -106,21 +116,26 @@ def noduleRecord(name: str, radiusMm: float, centroidLps, origin: str = "detecto
         "solid_axes": None,
         "side": "right" if centroidLps[0] < 0 else "left",
         "detection_probability": 0.9 if solid else 0.6,
+        "detection_spread_95": [0.8, 0.95] if solid else None,
         "malignancy": {
             "probability": 0.61 if solid else None,
             "rating_1_to_5": 3.4 if solid else None,
-            "mirrored_views_95": [0.5, 0.7] if solid else None,
+            "spread_95": [0.5, 0.7] if solid else None,
             "encoder_probability": 0.6 if solid else None,
             "method": _METHOD if solid else None,
             "missing_inputs": [],
             "not_available": None if solid else "not in the self-test",
         },
         "type_probabilities": None,
+        "type_spread_95": None,
         "type_estimate": None,
         "histology": {"probabilities": None, "not_available": "not in the self-test", "method": None},
+        "stated": {"spiculated": None, "upper_lobe": None},
+        "clinical_risk": [_RISK] if solid else [],
         "lung_rads_assessment": _assessment(category, None),
         "saliency": f"saliency/{name}.nrrd" if solid else None,
         "radiomics": None,
+        "unfamiliarity": None,
         "candidate": {"centre_lps_mm": list(centroidLps), "diameter_mm": None, "origin": origin},
         "flags": [],
     }
@@ -133,7 +148,7 @@ def ball(centroidLps, radiusMm: float) -> sitk.Image:
 
 def _study(name: str, nodules: list[dict]) -> dict:
     return {
-        "schema_version": "1.1",
+        "schema_version": "1.2",
         "research_use_only": "Made up by the self-test.",
         "lung_rads": _assessment("4A", "N1"),
         "series": {

@@ -45,7 +45,7 @@ def load_tensors(bundle: Bundle, relative: str = "models/model.safetensors") -> 
     }
 
 
-def load_network(bundle: Bundle, device: str) -> Any:
+def load_network(bundle: Bundle, device: str, relative: str = "models/model.safetensors") -> Any:
     """The bundle's network with its weights, in evaluation mode on ``device``.
 
     Raises
@@ -60,9 +60,38 @@ def load_network(bundle: Bundle, device: str) -> Any:
         )
     network = build_network(bundle.inference["network"], bundle.inference["arguments"])
     try:
-        network.load_state_dict(load_tensors(bundle))
+        network.load_state_dict(load_tensors(bundle, relative))
     except RuntimeError as error:
         raise ModelError(
             f"The weights of {bundle.name} do not fit its network", got=str(error).splitlines()[0]
         ) from error
     return network.to(device).eval()
+
+
+def member_files(bundle: Bundle, unseen_fold: int | None = None) -> list[str]:
+    """Weights of the networks of an ensemble, each trained without another fold of the data.
+
+    Parameters
+    ----------
+    unseen_fold : only members that were trained without this fold; a fold that no member saw gives all of them.
+
+    Raises
+    ------
+    ModelError : every member saw that fold.
+    """
+    members = bundle.inference.get("members") or [{"held_out_fold": None, "file": "models/model.safetensors"}]
+    if unseen_fold is not None and unseen_fold in bundle.train["folds"]["cross_fitted"]:
+        members = [member for member in members if member["held_out_fold"] == unseen_fold]
+        if not members:
+            raise ModelError(f"Every network of {bundle.name} was trained on fold {unseen_fold}")
+    return [member["file"] for member in members]
+
+
+def load_members(bundle: Bundle, device: str, unseen_fold: int | None = None) -> tuple[Any, ...]:
+    """The networks of an ensemble (see ``member_files``).
+
+    Raises
+    ------
+    ModelError : as ``load_network`` and ``member_files``.
+    """
+    return tuple(load_network(bundle, device, file) for file in member_files(bundle, unseen_fold))

@@ -1,21 +1,33 @@
-"""Everything the bundled models say of one outlined nodule."""
+"""Everything the bundled models say of one outlined nodule, and how far they can be trusted with it."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
-from scipy.special import expit, logit
 
 from LungNoduleCADLib.bundles.registry import find_bundle
 from LungNoduleCADLib.bundles.spec import Bundle
-from LungNoduleCADLib.classification.encoder import Answers, EncoderRunner, mirror_images
+from LungNoduleCADLib.classification.encoder import Answers, EncoderRunner, mean_answers, mirror_images
+from LungNoduleCADLib.classification.familiarity import Familiarity, doubts
 from LungNoduleCADLib.classification.fusion import MetaClassifier, fusion_inputs
 from LungNoduleCADLib.classification.gradcam import explain
 from LungNoduleCADLib.classification.radiomics import radiomic_features
 from LungNoduleCADLib.domain.ct import CtVolume
-from LungNoduleCADLib.domain.nodule import HistologyEstimate, MalignancyEstimate, Nodule, NoduleType, TypeEstimate
+from LungNoduleCADLib.domain.nodule import (
+    HistologyEstimate,
+    MalignancyEstimate,
+    Measurements,
+    Nodule,
+    NoduleCandidate,
+    NoduleType,
+    TypeEstimate,
+)
 from LungNoduleCADLib.domain.provenance import Method
+from LungNoduleCADLib.domain.quality import less_model_doubts
+from LungNoduleCADLib.evaluation.calibration import apply
 from LungNoduleCADLib.imaging.patch import network_patch, patch_geometry
 
 TYPES = (NoduleType.SOLID, NoduleType.PART_SOLID, NoduleType.GROUND_GLASS)
@@ -25,19 +37,25 @@ HISTOLOGY_HEADS = ("small_cell", "nsclc_subtype")
 
 @dataclass(frozen=True)
 class Characteriser:
-    """The encoder with its calibration, and the meta-classifier where one is trained."""
+    """The encoder with its calibration and what it knows, and the meta-classifier where one is trained."""
 
     encoder: EncoderRunner
     encoder_bundle: Bundle
     fusion: MetaClassifier | None
     fusion_bundle: Bundle | None
+    familiarity: Familiarity | None = None
 
     @classmethod
-    def load(cls, device: str) -> Characteriser:
-        """The bundled models; raises ModelError where the encoder is untrained or damaged."""
+    def load(cls, device: str, *, unseen_fold: int | None = None) -> Characteriser:
+        """The bundled models (of the encoder, only members that never saw a fold).
+
+        Raises ModelError where the encoder is untrained or damaged.
+        """
         encoder_bundle, fusion_bundle = find_bundle("nodule_ct_attributes"), find_bundle("nodule_fusion")
         fusion = MetaClassifier.from_bundle(fusion_bundle) if fusion_bundle.trained else None
-        return cls(EncoderRunner.from_bundle(encoder_bundle, device), encoder_bundle, fusion, fusion_bundle)
+        encoder = EncoderRunner.from_bundle(encoder_bundle, device, unseen_fold=unseen_fold)
+        familiarity = Familiarity.from_bundle(encoder_bundle, unseen_fold)
+        return cls(encoder, encoder_bundle, fusion, fusion_bundle, familiarity)
 
     def methods(self) -> tuple[Method, ...]:
         return (
@@ -50,59 +68,90 @@ class Characteriser:
         return self.encoder.answer(patches_hu).probability("nodule", self._calibration("nodule"))
 
     def characterise(self, ct: CtVolume, nodule: Nodule) -> Nodule:
-        """Type, malignancy, histology, radiomics and Grad-CAM of a nodule that was outlined and measured."""
+        """Type, malignancy, histology, radiomics and Grad-CAM of a nodule that was outlined and measured.
+
+        Its flags come back with what speaks against these answers.
+        """
         if nodule.mask is None or nodule.measurements is None:
             return replace(nodule, histology=HistologyEstimate(None, HISTOLOGY_NOT_AVAILABLE))
         grid = patch_geometry(nodule.centroid_lps_mm, self.encoder.size, self.encoder.spacing_mm)
         patch = network_patch(ct, grid)
-        answers = self.encoder.answer(mirror_images(patch))
+        members = self.encoder.answers_of_members(mirror_images(patch))
         radiomics = radiomic_features(ct, nodule.mask)
+        malignancy, by_network = self._malignancy(members, nodule.measurements, radiomics)
+        unfamiliarity = self._unfamiliarity(patch, members)
         return replace(
             nodule,
-            type=self._type(answers),
-            malignancy=self._malignancy(answers, nodule, radiomics),
+            candidate=self._with_spread(nodule.candidate, members),
+            type=self._type(members),
+            malignancy=malignancy,
             histology=HistologyEstimate(None, HISTOLOGY_NOT_AVAILABLE),
             radiomics=radiomics,
             saliency=explain(self.encoder, patch, grid, ct.geometry, "malignancy", self.encoder_bundle.method()),
+            unfamiliarity=unfamiliarity,
+            flags=(*less_model_doubts(nodule.flags), *doubts(unfamiliarity, by_network)),
         )
 
-    def _calibration(self, head: str) -> dict[str, float]:
+    def _calibration(self, head: str) -> dict[str, Any]:
         return self.encoder_bundle.inference["calibration"].get(head, {})
 
-    def _type(self, answers: Answers) -> TypeEstimate:
-        probabilities = answers.probability("nodule_type", self._calibration("nodule_type")).mean(axis=0)
+    def _unfamiliarity(self, patch_hu: np.ndarray, members: Sequence[Answers]) -> float | None:
+        """Of the patch as it lies, the first of its mirror images."""
+        if self.familiarity is None:
+            return None
+        (distance,) = self.familiarity.unfamiliarity([patch_hu], [_one_view(member, 0) for member in members])
+        return round(float(distance), 3)
+
+    def _with_spread(self, candidate: NoduleCandidate, members: Sequence[Answers]) -> NoduleCandidate:
+        """The candidate's probability with the spread of the answers where its outline's centre is."""
+        if candidate.probability is None:
+            return candidate
+        views = [member.probability("nodule", self._calibration("nodule")) for member in members]
+        return replace(candidate, spread_95=spread_95(candidate.probability, np.concatenate(views)))
+
+    def _type(self, members: Sequence[Answers]) -> TypeEstimate:
+        calibrated = self._calibration("nodule_type")
+        probabilities = mean_answers(members).probability("nodule_type", calibrated).mean(axis=0)
+        views = np.concatenate([member.probability("nodule_type", calibrated) for member in members])
         return TypeEstimate(
             TYPES[int(probabilities.argmax())],
             {kind: round(float(p), 4) for kind, p in zip(TYPES, probabilities, strict=True)},
             self.encoder_bundle.method(),
+            {kind: spread_95(p, v) for kind, p, v in zip(TYPES, probabilities, views.T, strict=True)},
         )
 
-    def _malignancy(self, answers: Answers, nodule: Nodule, radiomics: dict[str, float] | None) -> MalignancyEstimate:
-        """Probability by the meta-classifier (else the encoder), its spread over the mirror images as interval."""
-        measurements = nodule.measurements
-        views = answers.probability("malignancy", self._calibration("malignancy"))
-        encoder_probability = float(expit(logit(np.clip(views, 1e-6, 1 - 1e-6)).mean()))
-        probability, missing, method = encoder_probability, (), self.encoder_bundle.method()
-        if self.fusion is not None and self.fusion_bundle is not None and measurements is not None:
-            single = [
-                Answers(
-                    {name: values[n : n + 1] for name, values in answers.heads.items()}, answers.features[n : n + 1]
-                )
-                for n in range(len(views))
-            ]
-            inputs = [
-                fusion_inputs(one, measurements, radiomics, self.fusion.principal_axes) for one in (answers, *single)
-            ]
-            probability, *rest = (self.fusion.probability(row) for row in inputs)
-            views = np.asarray(rest)
+    def _malignancy(
+        self, members: Sequence[Answers], measurements: Measurements, radiomics: dict[str, float] | None
+    ) -> tuple[MalignancyEstimate, np.ndarray]:
+        """By the meta-classifier (else the encoder), and the probability by each network alone."""
+        answers, calibrated = mean_answers(members), self._calibration("malignancy")
+        encoder_probability = float(apply(answers.heads["malignancy"].mean(axis=0), calibrated)[0])
+        single = [_one_view(member, n) for member in members for n in range(len(member.features))]
+        if self.fusion is None or self.fusion_bundle is None:
+            missing, method = (), self.encoder_bundle.method()
+            probability, *views = (
+                float(apply(a.heads["malignancy"].mean(axis=0), calibrated)[0]) for a in (answers, *single)
+            )
+        else:
+            inputs = [fusion_inputs(one, measurements, radiomics) for one in (answers, *single)]
             missing, method = self.fusion.missing(inputs[0]), self.fusion_bundle.method()
-        spread = 1.96 * float(logit(np.clip(views, 1e-6, 1 - 1e-6)).std(ddof=1))
-        centre = float(logit(np.clip(probability, 1e-6, 1 - 1e-6)))
-        return MalignancyEstimate(
+            probability, *views = (self.fusion.probability(row) for row in inputs)
+        estimate = MalignancyEstimate(
             probability=round(probability, 4),
             rating_1_to_5=round(float(answers.heads["malignancy_rating"].mean()), 2),
-            mirrored_views_95=(round(float(expit(centre - spread)), 4), round(float(expit(centre + spread)), 4)),
+            spread_95=spread_95(probability, np.array(views)),
             encoder_probability=round(encoder_probability, 4),
             method=method,
             missing_inputs=missing,
         )
+        return estimate, np.reshape(views, (len(members), -1)).mean(axis=1)
+
+
+def spread_95(probability: float, views: np.ndarray) -> tuple[float, float]:
+    """Where the central 95 % of what each network says of each view (N,) lies; the probability itself is within."""
+    low, high = np.percentile(views, [2.5, 97.5])
+    return round(float(min(low, probability)), 4), round(float(max(high, probability)), 4)
+
+
+def _one_view(answers: Answers, n: int) -> Answers:
+    return Answers({name: values[n : n + 1] for name, values in answers.heads.items()}, answers.features[n : n + 1])

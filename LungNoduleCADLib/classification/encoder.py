@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import torch
-from scipy.special import expit, softmax
 
 from LungNoduleCADLib.bundles.spec import Bundle
-from LungNoduleCADLib.bundles.weights import load_network
+from LungNoduleCADLib.bundles.weights import load_members
+from LungNoduleCADLib.evaluation.calibration import apply
 from LungNoduleCADLib.imaging.patch import window
 from LungNoduleCADLib.networks.build import autocast
 from LungNoduleCADLib.networks.nodule_encoder import HEADS, NoduleEncoder
@@ -34,38 +35,56 @@ class Answers:
     heads: dict[str, np.ndarray]
     features: np.ndarray
 
-    def probability(self, head: str, calibration: dict[str, float] | None = None) -> np.ndarray:
-        """Probability (N,) of a yes/no head or (N, C) of classes; ``calibration``: ``slope``, ``offset`` of logits."""
-        fit = calibration or {}
-        logits = self.heads[head] * fit.get("slope", 1.0) + fit.get("offset", 0.0)
-        return expit(logits[:, 0]) if logits.shape[1] == 1 else softmax(logits, axis=1)
+    def probability(self, head: str, calibration: dict[str, Any] | None = None) -> np.ndarray:
+        """Probability (N,) of a yes/no head or (N, C) of classes; ``calibration``: a fit of its logits."""
+        logits = self.heads[head]
+        return apply(logits[:, 0] if logits.shape[1] == 1 else logits, calibration or {})
 
 
 class EncoderRunner:
-    """Runs an encoder on HU patches of ``size`` voxels at ``spacing_mm``."""
+    """Runs an ensemble of encoders on HU patches of ``size`` voxels at ``spacing_mm``; answers are their means."""
 
-    def __init__(self, network: NoduleEncoder, size: int, spacing_mm: float, device: str) -> None:
-        self.network, self.size, self.spacing_mm, self.device = network, size, spacing_mm, device
+    def __init__(self, networks: tuple[NoduleEncoder, ...], size: int, spacing_mm: float, device: str) -> None:
+        self.networks, self.size, self.spacing_mm, self.device = networks, size, spacing_mm, device
 
     @classmethod
-    def from_bundle(cls, bundle: Bundle, device: str) -> EncoderRunner:
+    def from_bundle(cls, bundle: Bundle, device: str, *, unseen_fold: int | None = None) -> EncoderRunner:
+        """All members, or only that which never saw ``unseen_fold`` in training."""
         patch = bundle.inference["patch"]
-        return cls(load_network(bundle, device), patch["size"], patch["spacing_mm"], device)
+        return cls(load_members(bundle, device, unseen_fold), patch["size"], patch["spacing_mm"], device)
+
+    def answer(self, patches_hu: Sequence[np.ndarray] | np.ndarray, batch: int = 16) -> Answers:
+        """Mean answers of the ensemble for HU patches (N, D, D, D)."""
+        return mean_answers(self.answers_of_members(patches_hu, batch))
 
     @torch.inference_mode()
-    def answer(self, patches_hu: Sequence[np.ndarray] | np.ndarray, batch: int = 16) -> Answers:
-        """Answers for HU patches (N, D, D, D)."""
-        features, heads = [], {head.name: [] for head in HEADS}
+    def answers_of_members(self, patches_hu: Sequence[np.ndarray] | np.ndarray, batch: int = 16) -> list[Answers]:
+        """Answers of each network for HU patches (N, D, D, D)."""
+        parts: list[list[tuple[np.ndarray, dict[str, np.ndarray]]]] = [[] for _ in self.networks]
         for start in range(0, len(patches_hu), batch):
             x = encoder_input(np.stack(list(patches_hu[start : start + batch])).astype(np.float32))[:, None].to(
                 self.device
             )
-            with autocast(self.device):
-                pooled = self.network.features(x).float()
-            features.append(pooled.cpu().numpy())
-            for name, answer in self.network.answers(pooled).items():
-                heads[name].append(answer.cpu().double().numpy())
-        return Answers({name: np.concatenate(parts) for name, parts in heads.items()}, np.concatenate(features))
+            for network, part in zip(self.networks, parts, strict=True):
+                with autocast(self.device):
+                    pooled = network.features(x).float()
+                answers = {name: a.cpu().double().numpy() for name, a in network.answers(pooled).items()}
+                part.append((pooled.cpu().numpy(), answers))
+        return [
+            Answers(
+                {head.name: np.concatenate([answers[head.name] for _, answers in part]) for head in HEADS},
+                np.concatenate([features for features, _ in part]),
+            )
+            for part in parts
+        ]
+
+
+def mean_answers(members: Sequence[Answers]) -> Answers:
+    """Logits and ratings averaged over an ensemble; features are put side by side, for each network has its own."""
+    return Answers(
+        {head.name: np.mean([member.heads[head.name] for member in members], axis=0) for head in HEADS},
+        np.concatenate([member.features for member in members], axis=1),
+    )
 
 
 def mirror_images(patch_hu: np.ndarray) -> np.ndarray:

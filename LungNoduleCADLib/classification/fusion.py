@@ -1,42 +1,32 @@
-"""The meta-classifier: deep features, the encoder's answers, sizes and radiomics to one calibrated probability."""
+"""The meta-classifier: the encoder's answers, sizes and radiomics to one calibrated probability."""
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import numpy as np
-from scipy.special import expit
 
 from LungNoduleCADLib.bundles.spec import Bundle
-from LungNoduleCADLib.bundles.weights import checked_file, load_tensors
+from LungNoduleCADLib.bundles.weights import checked_file
 from LungNoduleCADLib.classification.encoder import Answers
 from LungNoduleCADLib.domain.nodule import Measurements
 from LungNoduleCADLib.errors import ModelError
+from LungNoduleCADLib.evaluation.calibration import apply
 from LungNoduleCADLib.networks.nodule_encoder import HEADS
 
 RADIOMICS_PREFIX = "radiomics."
+LINEAR, TREES = "logistic regression", "xgboost"
 
 
-def fusion_inputs(
-    answers: Answers,
-    measurements: Measurements,
-    radiomics: dict[str, float] | None,
-    principal_axes: dict[str, np.ndarray],
-) -> dict[str, float]:
-    """Named inputs of one nodule from the answers to its views (averaged), its sizes and its radiomics.
-
-    Parameters
-    ----------
-    principal_axes : ``mean`` (F,) and ``components`` (P, F) that shorten the encoder's features.
-    """
+def fusion_inputs(answers: Answers, measurements: Measurements, radiomics: dict[str, float] | None) -> dict[str, float]:
+    """Named inputs of one nodule from the answers to its views (averaged), its sizes and its radiomics."""
     inputs = {}
     for head in HEADS:
         if head.name in ("small_cell", "nsclc_subtype"):
             continue
         for n, value in enumerate(answers.heads[head.name].mean(axis=0)):
             inputs[f"encoder.{head.name}.{n}"] = float(value)
-    shortened = (answers.features.mean(axis=0) - principal_axes["mean"]) @ principal_axes["components"].T
-    inputs |= {f"encoder.feature.{n}": float(value) for n, value in enumerate(shortened)}
     inputs |= {
         "size.log_volume": float(np.log(max(measurements.volume_mm3, 1.0))),
         "size.long_axis_mm": measurements.axes.long_axis_mm,
@@ -47,12 +37,16 @@ def fusion_inputs(
 
 
 class MetaClassifier:
-    """XGBoost on named inputs, then Platt calibration; a missing input goes in as missing, never as zero."""
+    """Logistic regression, XGBoost or the mean of their logits on named inputs, then calibrated.
+
+    A missing input goes into the trees as missing and into the regression as its median in training; never as zero.
+    """
 
     def __init__(
-        self, booster: Any, names: list[str], calibration: dict[str, float], axes: dict[str, np.ndarray]
+        self, kind: str, names: list[str], linear: dict[str, dict[str, float]], trees: Any, calibration: dict[str, Any]
     ) -> None:
-        self._booster, self.names, self._calibration, self.principal_axes = booster, names, calibration, axes
+        self.kind, self.names, self._calibration = kind, names, calibration
+        self._linear, self._trees = linear, trees
 
     @classmethod
     def from_bundle(cls, bundle: Bundle) -> MetaClassifier:
@@ -61,21 +55,36 @@ class MetaClassifier:
 
         if not bundle.trained:
             raise ModelError(f"{bundle.name} has no trained weights", todo="train it (see its card)")
-        booster = xgboost.Booster({"nthread": 1})
-        booster.load_model(checked_file(bundle, "models/model.json"))
-        axes = {
-            name: tensor.numpy() for name, tensor in load_tensors(bundle, "models/principal_axes.safetensors").items()
-        }
-        return cls(booster, bundle.inference["inputs"], bundle.inference["calibration"], axes)
+        trees = xgboost.Booster({"nthread": 1})
+        trees.load_model(checked_file(bundle, "models/xgboost.json"))
+        linear = json.loads(checked_file(bundle, "models/logistic_regression.json").read_text(encoding="utf-8"))
+        inference = bundle.inference
+        return cls(inference["network"], inference["inputs"], linear, trees, inference["calibration"])
 
     def probability(self, inputs: dict[str, float]) -> float:
         """Calibrated probability from named inputs."""
-        import xgboost
-
-        row = np.array([[inputs.get(name, np.nan) for name in self.names]], np.float32)
-        margin = float(self._booster.predict(xgboost.DMatrix(row, feature_names=self.names), output_margin=True)[0])
-        return float(expit(self._calibration["slope"] * margin + self._calibration["offset"]))
+        margins = []
+        if self.kind != TREES:
+            margins.append(self._linear_margin(inputs))
+        if self.kind != LINEAR:
+            margins.append(self._trees_margin(inputs))
+        return float(apply(np.array([np.mean(margins)]), self._calibration)[0])
 
     def missing(self, inputs: dict[str, float]) -> tuple[str, ...]:
         """Groups of inputs (``radiomics``) of which something is missing."""
         return tuple(sorted({name.split(".")[0] for name in self.names if name not in inputs}))
+
+    def _linear_margin(self, inputs: dict[str, float]) -> float:
+        margin = self._linear[""]["weight"]
+        for name in self.names:
+            term = self._linear[name]
+            value = inputs.get(name, np.nan)
+            value = term["median"] if np.isnan(value) else value
+            margin += term["weight"] * (value - term["mean"]) / term["scale"]
+        return margin
+
+    def _trees_margin(self, inputs: dict[str, float]) -> float:
+        import xgboost
+
+        row = np.array([[inputs.get(name, np.nan) for name in self.names]], np.float32)
+        return float(self._trees.predict(xgboost.DMatrix(row, feature_names=self.names), output_margin=True)[0])

@@ -2,37 +2,163 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from copy import deepcopy
+from dataclasses import dataclass
+from enum import StrEnum
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
-from monai.visualize import GradCAM
+import torch
+from monai.visualize import GradCAM, GradCAMpp, ModelWithHooks
 from torch import Tensor, nn
 
-from LungNoduleCADLib.classification.encoder import EncoderRunner, encoder_input
+from LungNoduleCADLib.classification.encoder import EncoderRunner, encoder_input, mirror_images
 from LungNoduleCADLib.domain.geometry import Geometry
-from LungNoduleCADLib.domain.nodule import Saliency
+from LungNoduleCADLib.domain.nodule import MalignancyEstimate, Saliency
 from LungNoduleCADLib.domain.provenance import Method
 from LungNoduleCADLib.imaging.sitk_bridge import resample
 from LungNoduleCADLib.networks.nodule_encoder import NoduleEncoder
 
-TARGET_LAYER = "network.backbone.layer2"
+
+class Technique(StrEnum):
+    """What weighs the feature maps: the mean of their gradients (Grad-CAM, Selvaraju et al. 2017), the positive ones
+    (Grad-CAM++, Chattopadhay et al. 2018), or the gradients place by place (HiResCAM, Draelos & Carin 2020)."""
+
+    GRAD_CAM = "Grad-CAM"
+    GRAD_CAM_PP = "Grad-CAM++"
+    HIRES_CAM = "HiResCAM"
+
+
+@dataclass(frozen=True)
+class HeatMethod:
+    """How a heat map is made: the mean over ``layers`` and, if ``mirrored``, over the patch's 8 mirror images, each map
+    mapped back; negative sums are cut off at the end."""
+
+    technique: Technique = Technique.HIRES_CAM
+    layers: tuple[str, ...] = ("layer1", "layer2", "layer3")
+    mirrored: bool = True
+
+
+CHOSEN = HeatMethod()
+"""Measured against others in Testing/Benchmarks/saliency.json."""
+
+
+class Explainer:
+    """Heat maps of one head (output) of an ensemble of encoders.
+
+    For copies of the networks as they are now, in evaluation mode. One for all patches: hooks and copy refer to each
+    other, so that each copy (up to 70 MB) would stay for long.
+    """
+
+    def __init__(
+        self,
+        networks: Sequence[NoduleEncoder],
+        spacing_mm: float,
+        head: str,
+        output: int = 0,
+        method: HeatMethod = CHOSEN,
+    ) -> None:
+        self._method, self._spacing_mm = method, spacing_mm
+        self._cams = [_cam(_OneHead(network, head, output), method) for network in networks]
+
+    def explain(self, patch_hu: np.ndarray) -> tuple[np.ndarray, float]:
+        """Heat >= 0 (D, D, D) of an HU patch and the logit that it explains, means over networks (and views).
+
+        Heat is logit per cm³, so that maps of layers of any resolution have one scale: were it not for biases and what
+        is cut off, HiResCAM's would add up to the logit. Nothing is stretched.
+        """
+        views = mirror_images(patch_hu) if self._method.mirrored else patch_hu[None]
+        x = encoder_input(np.ascontiguousarray(views, np.float32))[:, None].to(self._cams[0].nn_module.device)
+        heat = np.mean([self._heat(cam, x) for cam in self._cams], axis=0)
+        mirrored_back = np.mean([mirror_images(one)[n] for n, one in enumerate(heat)], axis=0)
+        return np.maximum(mirrored_back, 0.0), float(np.mean([cam.nn_module.logits for cam in self._cams]))
+
+    def _heat(self, cam: GradCAM, x: Tensor) -> np.ndarray:
+        """(B, D, D, D), positive and negative."""
+        patch_cm3 = x[0, 0].numel() * (self._spacing_mm / 10) ** 3
+        layers = []
+        for n, layer in enumerate(cam.nn_module.target_layers):
+            heat = cam(x, class_idx=0, layer_idx=n)[:, 0]
+            voxels_per_cm3 = cam.nn_module.activations[layer][0, 0].numel() / patch_cm3
+            layers.append(heat.detach().cpu().numpy() * voxels_per_cm3)
+        return np.mean(layers, axis=0)
 
 
 class _OneHead(nn.Module):
-    """The encoder seen through one head, as MONAI's GradCAM wants it: (B, 1) scores."""
+    """A copy of an encoder seen through one head, as MONAI's Grad-CAM wants it: (B, 1) scores."""
 
     def __init__(self, network: NoduleEncoder, head: str, output: int) -> None:
         super().__init__()
-        self.network, self.head, self.output = network, head, output
+        self.network, self.head, self.output = deepcopy(network), head, output
 
     def forward(self, patches: Tensor) -> Tensor:
         return self.network(patches)[self.head][:, self.output : self.output + 1]
 
 
-def _as_it_is(cam: np.ndarray) -> np.ndarray:
-    """No stretching: MONAI's default normaliser maps every map to 0..1 and turns it upside down."""
-    return cam
+class _OnePass(ModelWithHooks):
+    """MONAI's hooks, run once for a batch however many layers are read.
+
+    Without the factor exp(score) of MONAI's Grad-CAM++, which would take the unit from the heat.
+    """
+
+    logits: np.ndarray
+    _seen: tuple[Tensor, Any] | None = None
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.model.parameters()).device
+
+    def __call__(self, x: Tensor, *arguments: Any, **keywords: Any) -> Any:
+        if self._seen is None or self._seen[0] is not x:
+            self._seen = x, super().__call__(x, *arguments, **keywords)
+            self.logits, self.score = self.score.detach().cpu().numpy(), torch.zeros((), device=x.device)
+        return self._seen[1]
+
+
+class _HiResCam(GradCAM):
+    """Signed: what speaks for a score and what speaks against it are weighed up over layers and views."""
+
+    def compute_map(self, x: Tensor, class_idx: int | None = None, layer_idx: int = -1, **_: Any) -> Tensor:
+        _, features, gradients = self.nn_module(x, class_idx=class_idx)
+        return (gradients[layer_idx] * features[layer_idx]).sum(1, keepdim=True)
+
+
+_CAMS = {Technique.GRAD_CAM: GradCAM, Technique.GRAD_CAM_PP: GradCAMpp, Technique.HIRES_CAM: _HiResCam}
+
+
+def _cam(network: _OneHead, method: HeatMethod) -> GradCAM:
+    """Without MONAI's normaliser, which stretches every map to 0..1 and turns it upside down.
+
+    Gradients are computed down to the first of the layers only.
+    """
+    network.eval().requires_grad_(False)
+    layers = tuple(f"network.backbone.{layer}" for layer in method.layers)
+    first = network.get_submodule(layers[0])
+    first.register_forward_pre_hook(lambda _, inputs: (inputs[0].detach().requires_grad_(),))
+    hooked = _OnePass(network, layers, register_forward=True, register_backward=True)
+    return _CAMS[method.technique](hooked, layers, postprocessing=lambda heat: heat)
+
+
+def explain_malignancy(
+    runner: EncoderRunner,
+    patch_hu: np.ndarray,
+    grid: Geometry,
+    native: Geometry,
+    malignancy: MalignancyEstimate,
+    method: Method,
+) -> Saliency | None:
+    """Where in a patch the malignancy score comes from; ``None`` where that score is low (``Saliency.score_is_low``).
+
+    Parameters
+    ----------
+    patch_hu : HU (D, D, D) on ``grid``.
+    native : CT grid; the map comes back on its voxels, cropped to the patch.
+    """
+    if Saliency.score_is_low(malignancy.probability, malignancy.encoder_probability):
+        return None
+    return explain(runner, patch_hu, grid, native, "malignancy", method)
 
 
 def explain(
@@ -45,34 +171,15 @@ def explain(
     *,
     output: int = 0,
 ) -> Saliency:
-    """Where in a patch the score of a head comes from.
-
-    Parameters
-    ----------
-    patch_hu : HU (D, D, D) on ``grid``.
-    native : CT grid; the map comes back on its voxels, cropped to the patch.
-
-    Returns
-    -------
-    Saliency with heat >= 0 in units of the head's logit (Selvaraju et al. 2017: ReLU of the gradient-weighted sum of
-    feature maps), and the logit as ``score``.
-    """
-    cam = _explainer(runner, head, output)
-    x = encoder_input(patch_hu[None, None].astype(np.float32)).to(runner.device).requires_grad_()
-    heat = np.asarray(cam(x, class_idx=0)[0, 0].detach().cpu(), np.float32)
-    score = float(cam.nn_module.score.detach().sum())
+    """Where in a patch the score of any head comes from, high or low; parameters as ``explain_malignancy``."""
+    heat, score = _explainer(tuple(runner.networks), runner.spacing_mm, head, output).explain(patch_hu)
     box = _native_box(grid, native)
-    return Saliency(resample(np.maximum(heat, 0.0), grid, box), box, head, score, method)
+    return Saliency(resample(heat.astype(np.float32), grid, box), box, head, score, method)
 
 
-@lru_cache(maxsize=4)
-def _explainer(runner: EncoderRunner, head: str, output: int) -> GradCAM:
-    """For a copy of the network as it is now, in evaluation mode and without gradients of its weights.
-
-    One for all patches: hooks and copy refer to each other, so that each copy (70 MB) would stay for long.
-    """
-    network = _OneHead(deepcopy(runner.network), head, output).eval().requires_grad_(False)
-    return GradCAM(network, TARGET_LAYER, postprocessing=_as_it_is)
+@lru_cache(maxsize=2)
+def _explainer(networks: tuple[NoduleEncoder, ...], spacing_mm: float, head: str, output: int) -> Explainer:
+    return Explainer(networks, spacing_mm, head, output)
 
 
 def _native_box(grid: Geometry, native: Geometry) -> Geometry:

@@ -13,7 +13,7 @@ from LungNoduleCADLib.errors import Cancelled, LungNoduleCADError, UsageError
 
 VERBS = (
     *("series", "analyse", "compare", "review", "report", "export", "demo", "phantom"),
-    *("info", "bundles", "train", "evaluate"),
+    *("risk", "info", "bundles", "train", "evaluate"),
 )
 
 

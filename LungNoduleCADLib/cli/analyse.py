@@ -32,16 +32,27 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         type=_probability,
         help="nodule probability from which a candidate is reported (default: the model's operating point)",
     )
+    parser.add_argument(
+        "--detector", metavar="NAME", help="a fetched detector (bundles list --remote) or a MONAI bundle's folder"
+    )
+    parser.add_argument("--segmenter", metavar="FOLDER", help="a MONAI segmentation bundle that outlines nodules")
+    parser.add_argument(
+        "--allow-bundle-code",
+        action="store_true",
+        help="let such a bundle's configuration run Python code of its own: only if you trust whoever made it",
+    )
     add_device_option(parser)
     add_progress_option(parser)
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
+    from LungNoduleCADLib.backends.choose import Backends
     from LungNoduleCADLib.cli.work import Session
 
+    backends = Backends(arguments.detector, arguments.segmenter, arguments.allow_bundle_code)
     with listening(arguments.progress) as listener:
-        session = Session(arguments.device, arguments.threshold, listener, command="analyse")
+        session = Session(arguments.device, arguments.threshold, listener, command="analyse", backends=backends)
         session.analyse(
             arguments.input,
             arguments.out,

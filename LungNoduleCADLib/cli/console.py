@@ -11,6 +11,7 @@ import stat
 import sys
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from LungNoduleCADLib.errors import LungNoduleCADError
@@ -26,6 +27,18 @@ def add_progress_option(parser: argparse.ArgumentParser) -> None:
         choices=("bar", "jsonl", "none"),
         default="bar",
         help="bar for people, JSON lines on stdout for programs (default: %(default)s)",
+    )
+
+
+def add_data_options(parser: argparse.ArgumentParser) -> None:
+    """``--data`` and ``--scans``: what to train or evaluate on."""
+    parser.add_argument(
+        "--data", type=Path, required=True, help="folder of a nodule pack, of LIDC-IDRI as TCIA ships it, or of LUNA16"
+    )
+    parser.add_argument(
+        "--scans",
+        type=Path,
+        help="with a nodule pack: folder of whole marked CT series (a nodules.csv beside their folders)",
     )
 
 

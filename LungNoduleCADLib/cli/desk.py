@@ -10,13 +10,13 @@ import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from LungNoduleCADLib.cli.work import clinical_context
 from LungNoduleCADLib.domain.lung_rads import LungRadsCategory
-from LungNoduleCADLib.domain.nodule import NoduleType, Point, Review
+from LungNoduleCADLib.domain.nodule import NoduleType, Point, Review, StatedFacts
 from LungNoduleCADLib.errors import UsageError
 from LungNoduleCADLib.report import findings_json, update
 from LungNoduleCADLib.report.outlines import FOLDER as OUTLINES
@@ -140,6 +140,7 @@ class Desk:
         return {
             "review": lambda r: review.set_review(self.case, self.looks, nodule(r), _one_of(r, "review", Review)),
             "type": lambda r: review.set_type(self.case, self.looks, nodule(r), _one_of(r, "type", NoduleType)),
+            "facts": lambda r: review.set_facts(self.case, self.looks, nodule(r), _stated(r)),
             "delete": lambda r: review.delete_nodule(self.case, self.looks, nodule(r)),
             "add": lambda r: review.add_nodule(self.case, self.looks, _point(r)),
             "outline": lambda r: review.draw_outline(self.case, self.looks, nodule(r), self._drawn(r)),
@@ -285,6 +286,18 @@ def _one_of(request: Request, name: str, values: type) -> Any:
             f"The request's {name!r} is not known", expected=f"one of {', '.join(known)}", got=repr(request.get(name))
         )
     return values(request[name])
+
+
+def _stated(request: Request) -> StatedFacts:
+    facts = _asked(request, "facts", dict)
+    known = [field.name for field in fields(StatedFacts)]
+    if set(facts) <= set(known) and all(value is None or isinstance(value, bool) for value in facts.values()):
+        return StatedFacts(**facts)
+    raise UsageError(
+        "The request's 'facts' are not understood",
+        expected=f"true, false or null for {' or '.join(known)}",
+        got=repr(facts),
+    )
 
 
 def _point(request: Request) -> Point:

@@ -5,21 +5,25 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from LungNoduleCADLib.cli.console import add_device_option
+from LungNoduleCADLib.cli.console import add_data_options, add_device_option
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser = subparsers.add_parser("evaluate", help="figures of a model bundle on unseen data")
-    parser.add_argument("bundle", help="nodule_ct_attributes, nodule_ct_segmentation, nodule_fusion")
-    parser.add_argument("--data", type=Path, required=True, help="folder in the nodule pack's format")
+    parser.add_argument("bundle", help="nodule_ct_attributes, nodule_ct_segmentation, nodule_fusion, or histology")
+    add_data_options(parser)
     parser.add_argument(
-        "--scans", type=Path, help="folder of whole marked CT series (a nodules.csv beside their folders)"
+        "--fold",
+        type=int,
+        help="fold of the pack to report on (default: the recipe's test fold, or all of another pack)",
     )
-    parser.add_argument("--fold", type=int, default=4, help="fold of the pack to report on (default: %(default)s)")
     parser.add_argument(
         "--operating-points",
         action="store_true",
         help="only what each threshold gives on whole scans (nodule_ct_attributes), kept in the bundle too",
+    )
+    parser.add_argument(
+        "--pictures", type=Path, help="folder for curves (ROC, FROC, reliability) and the worst examples, with pictures"
     )
     parser.add_argument("-o", "--out", type=Path, required=True, help="JSON file for the figures")
     add_device_option(parser)
@@ -27,6 +31,8 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    if arguments.bundle == "histology":
+        return _histology(arguments)
     from LungNoduleCADLib.networks.build import choose_device
     from LungNoduleCADLib.training.evaluate import evaluate_bundle
     from LungNoduleCADLib.training.export import write_json
@@ -40,6 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.fold,
         choose_device(arguments.device),
         lambda line: print(line, flush=True),
+        arguments.pictures,
     )
     write_json(arguments.out, figures)
     print(arguments.out)
@@ -50,16 +57,29 @@ def _operating_points(arguments: argparse.Namespace) -> int:
     from LungNoduleCADLib.bundles.registry import find_bundle
     from LungNoduleCADLib.errors import UsageError
     from LungNoduleCADLib.networks.build import choose_device
+    from LungNoduleCADLib.training.data import open_training_data
     from LungNoduleCADLib.training.export import write_json
-    from LungNoduleCADLib.training.nodule_pack import NodulePack
     from LungNoduleCADLib.training.operating_points import keep_operating_points, measure_operating_points
 
-    if arguments.bundle != "nodule_ct_attributes" or arguments.scans is None:
-        raise UsageError("Operating points are those of nodule_ct_attributes on whole scans", todo="give --scans")
+    if arguments.bundle != "nodule_ct_attributes":
+        raise UsageError("Operating points are those of nodule_ct_attributes", got=arguments.bundle)
     bundle, device = find_bundle(arguments.bundle), choose_device(arguments.device)
-    pack = NodulePack(arguments.data)
-    measured = measure_operating_points(bundle, pack, arguments.scans, device, lambda line: print(line, flush=True))
+    data = open_training_data(arguments.data, arguments.scans, lambda line: print(line, flush=True))
+    measured = measure_operating_points(bundle, data, device, lambda line: print(line, flush=True))
     keep_operating_points(bundle, measured)
     write_json(arguments.out, measured)
+    print(arguments.out)
+    return 0
+
+
+def _histology(arguments: argparse.Namespace) -> int:
+    from LungNoduleCADLib.bundles.registry import find_bundle
+    from LungNoduleCADLib.networks.build import choose_device
+    from LungNoduleCADLib.training.export import write_json
+    from LungNoduleCADLib.training.train_histology import BUNDLE, measured, observed
+
+    device = choose_device(arguments.device)
+    data, seen, _ = observed([arguments.data], device, lambda line: print(line, flush=True))
+    write_json(arguments.out, measured(data, seen, find_bundle(BUNDLE)))
     print(arguments.out)
     return 0

@@ -31,7 +31,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         description="Take up the results in OUT and correct them: each line on stdin is a JSON request, each line on "
         "stdout the JSON answer to one. Every correction is on disk before it is answered. Ends with stdin.",
         epilog='Requests: {"id": 1, "do": "review", "nodule": "N1", "review": "accepted"}; also type, delete, add, '
-        "outline, clinical, threshold, exam_category, report, export.",
+        "facts, outline, clinical, threshold, exam_category, report, export.",
     )
     parser.add_argument("out", metavar="OUT", type=Path, help="results folder of analyse, compare or demo")
     add_device_option(parser)

@@ -10,6 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from LungNoduleCADLib.backends.choose import Backends
 from LungNoduleCADLib.cli.console import wide_console
 from LungNoduleCADLib.domain.clinical import ClinicalContext
 from LungNoduleCADLib.domain.comparison import Change
@@ -38,13 +39,22 @@ PACKAGES = (
 )
 LOAD, WRITE = ("load", 4.0), ("write", 8.0)
 CLINICAL_SCHEMA = "clinical.schema.json"
+BUNDLED = Backends()
 
 
 class Session:
     """One run of the pipeline from the command line."""
 
-    def __init__(self, device: str, threshold: float | None, listener: Listener | None, command: str) -> None:
+    def __init__(
+        self,
+        device: str,
+        threshold: float | None,
+        listener: Listener | None,
+        command: str,
+        backends: Backends = BUNDLED,
+    ) -> None:
         self.device, self.threshold, self.listener, self.command = device, threshold, listener, command
+        self.backends = backends
         self.findings: StudyFindings | None = None
 
     def analyse(
@@ -80,7 +90,7 @@ class Session:
             # both are read before the models are loaded: what cannot be read is said at once
             ct = _read(source, progress, study_date)
             prior_ct = _read(prior, progress, prior_date) if prior else None
-            models = pipeline.Models.load(self.device, self.threshold)
+            models = pipeline.Models.load(self.device, self.threshold, **self.backends.opened(self.device))
             current = self._analysed(ct, models, progress, points_lps_mm, clinical)
             earlier = self._analysed(prior_ct, models, progress, (), None) if prior_ct else None
             compared = pipeline.compare_studies(earlier, current, models, progress) if earlier else None
@@ -189,17 +199,22 @@ def read_clinical(file: Path) -> ClinicalContext:
 
 def clinical_context(facts: Any, name: str) -> ClinicalContext:
     """Clinical facts from plain JSON values; InputError as ``read_clinical``."""
+    return ClinicalContext(**checked_facts(facts, name, CLINICAL_SCHEMA))
+
+
+def checked_facts(facts: Any, name: str, schema_name: str) -> dict[str, Any]:
+    """A reader's facts as they are, if they fit a schema of Resources/; else InputError names the place in ``name``."""
     from jsonschema import Draft202012Validator
     from jsonschema.exceptions import best_match
 
     from LungNoduleCADLib.report.findings_json import schema_path
 
-    schema = json.loads(schema_path(CLINICAL_SCHEMA).read_text(encoding="utf-8"))
+    schema = json.loads(schema_path(schema_name).read_text(encoding="utf-8"))
     wrong = best_match(Draft202012Validator(schema).iter_errors(facts))
     if wrong is not None:
         place = wrong.json_path.removeprefix("$").lstrip(".") or "its top level"
-        raise InputError(f"{name} is not valid at {place}", got=wrong.message, todo=f"see Resources/{CLINICAL_SCHEMA}")
-    return ClinicalContext(**facts)
+        raise InputError(f"{name} is not valid at {place}", got=wrong.message, todo=f"see Resources/{schema_name}")
+    return facts
 
 
 def _stages(source: Path, prior: Path | None) -> list[tuple[str, float]]:

@@ -14,7 +14,7 @@ from LungNoduleCADLib.domain.provenance import Method, Provenance
 from LungNoduleCADLib.domain.quality import QualityFlag
 from LungNoduleCADLib.domain.study import SeriesDescription
 
-SCHEMA_VERSION = "1.1"
+SCHEMA_VERSION = "1.2"
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,7 @@ class EditAction(StrEnum):
     ADD = "add"
     OUTLINE = "outline"
     TYPE = "type"
+    FACTS = "facts"
     CLINICAL = "clinical"
     THRESHOLD = "threshold"
     EXAM_CATEGORY = "exam_category"

@@ -9,6 +9,7 @@ import numpy as np
 
 from LungNoduleCADLib.domain.geometry import Geometry
 from LungNoduleCADLib.domain.provenance import Method
+from LungNoduleCADLib.domain.quality import QualityFlag
 
 
 class Lung(IntEnum):
@@ -25,11 +26,15 @@ class Side(StrEnum):
 
 @dataclass(frozen=True)
 class LungMask:
-    """uint8 (K, J, I): 0 outside, 1 right lung, 2 left lung. Nodules that touch pleura or hilum lie inside."""
+    """uint8 (K, J, I): 0 outside, 1 right lung, 2 left lung. Nodules that touch pleura or hilum lie inside.
+
+    ``flags``: doubts of the method that made it.
+    """
 
     labels: np.ndarray
     geometry: Geometry
     method: Method
+    flags: tuple[QualityFlag, ...] = ()
 
     def __post_init__(self) -> None:
         if self.labels.shape != self.geometry.shape_kji or self.labels.dtype != np.uint8:

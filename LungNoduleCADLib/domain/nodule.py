@@ -12,6 +12,7 @@ from LungNoduleCADLib.domain.lung_rads import LungRadsAssessment
 from LungNoduleCADLib.domain.masks import NoduleMask, Side
 from LungNoduleCADLib.domain.provenance import Method
 from LungNoduleCADLib.domain.quality import QualityFlag
+from LungNoduleCADLib.domain.risk import RiskEstimate
 
 Point = tuple[float, float, float]
 
@@ -40,12 +41,17 @@ class Review(StrEnum):
 
 @dataclass(frozen=True)
 class NoduleCandidate:
-    """A place to look. ``probability`` that it is a nodule; ``None`` before false positives were reduced."""
+    """A place to look. ``probability`` that it is a nodule; ``None`` before false positives were reduced.
+
+    ``spread_95``: of that probability over networks and views (see ``MalignancyEstimate``); ``None`` before the nodule
+    was characterised.
+    """
 
     centre_lps_mm: Point
     diameter_mm: float | None = None
     probability: float | None = None
     origin: Origin = Origin.DETECTOR
+    spread_95: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -90,25 +96,30 @@ class Measurements:
 
 @dataclass(frozen=True)
 class TypeEstimate:
-    """Nodule type with the probability of each; ``method`` is a model, or the reader where a person changed it."""
+    """Nodule type with the probability of each; ``method`` is a model, or the reader where a person changed it.
+
+    ``spread_95``: of each probability over networks and views (see ``MalignancyEstimate``).
+    """
 
     type: NoduleType
     probabilities: dict[NoduleType, float]
     method: Method
+    spread_95: dict[NoduleType, tuple[float, float]] | None = None
 
 
 @dataclass(frozen=True)
 class MalignancyEstimate:
     """Radiologist-likeness of malignancy (LIDC readers' opinion, not pathology).
 
-    ``probability``: that readers' median rating exceeds 3; ``mirrored_views_95``: its spread over mirrored views
-    (stability, not the whole uncertainty); ``rating_1_to_5``: expected mean rating; ``not_available`` says why
-    ``probability`` is None; ``missing_inputs``: inputs the meta-classifier would have used.
+    ``probability``: that readers' median rating exceeds 3; ``spread_95``: where 95 % of what each network alone says of
+    each mirrored view lies about it. That is how steady the answer is, not a confidence interval: what all networks
+    get wrong together is not in it. ``rating_1_to_5``: expected mean rating; ``not_available`` says why ``probability``
+    is None; ``missing_inputs``: inputs the meta-classifier would have used.
     """
 
     probability: float | None
     rating_1_to_5: float | None = None
-    mirrored_views_95: tuple[float, float] | None = None
+    spread_95: tuple[float, float] | None = None
     encoder_probability: float | None = None
     method: Method | None = None
     missing_inputs: tuple[str, ...] = ()
@@ -125,8 +136,22 @@ class HistologyEstimate:
 
 
 @dataclass(frozen=True)
+class StatedFacts:
+    """What a reader states of a nodule that no model of this software decides; ``None``: nobody said.
+
+    ``upper_lobe``: in the right or left upper lobe, lingula included.
+    """
+
+    spiculated: bool | None = None
+    upper_lobe: bool | None = None
+
+
+@dataclass(frozen=True)
 class Saliency:
-    """Grad-CAM of a score on a CT-grid box: float32 (K, J, I) >= 0, absolute scale, hot where the score comes from."""
+    """Grad-CAM of a score on a CT-grid box: float32 (K, J, I) >= 0, absolute scale, hot where the score comes from.
+
+    ``score``: the logit that it explains, whose unit the heat has. A nodule whose malignancy score is low has none.
+    """
 
     heat: np.ndarray
     geometry: Geometry
@@ -134,10 +159,22 @@ class Saliency:
     score: float
     method: Method
 
+    @staticmethod
+    def score_is_low(*probabilities: float | None) -> bool:
+        """Whether a malignancy probability, the reported one or that of the encoder whose map it is, is below 0.5.
+
+        Then more speaks against malignancy than for it, and a map of what speaks for it would mislead.
+        """
+        return any(probability is not None and probability < 0.5 for probability in probabilities)
+
 
 @dataclass(frozen=True)
 class Nodule:
-    """One nodule as reported. ``id`` is stable inside a study (``N1``, ``N2``, … by suspicion)."""
+    """One nodule as reported. ``id`` is stable inside a study (``N1``, ``N2``, … by suspicion).
+
+    ``unfamiliarity``: distance from the nodules that the encoder was trained on, as a share of the limit: above 1 it is
+    unlike 99 % of them; ``None``: not assessed.
+    """
 
     id: str
     candidate: NoduleCandidate
@@ -149,6 +186,9 @@ class Nodule:
     histology: HistologyEstimate | None = None
     saliency: Saliency | None = None
     radiomics: dict[str, float] | None = None
+    unfamiliarity: float | None = None
     lung_rads: LungRadsAssessment | None = None
     review: Review = Review.UNREVIEWED
     flags: tuple[QualityFlag, ...] = ()
+    stated: StatedFacts = StatedFacts()
+    clinical_risk: tuple[RiskEstimate, ...] = ()

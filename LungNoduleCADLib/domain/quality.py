@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -19,3 +20,15 @@ class QualityFlag:
     code: str
     severity: Severity
     message: str
+
+
+MODEL_DOUBTS = ("unfamiliar", "networks_disagree")
+"""Codes of what the models say against their own answers to a nodule; another outline gets its own."""
+
+
+def model_doubts(flags: Iterable[QualityFlag]) -> tuple[QualityFlag, ...]:
+    return tuple(flag for flag in flags if flag.code in MODEL_DOUBTS)
+
+
+def less_model_doubts(flags: Iterable[QualityFlag]) -> tuple[QualityFlag, ...]:
+    return tuple(flag for flag in flags if flag.code not in MODEL_DOUBTS)

@@ -1,4 +1,4 @@
-"""Lung-RADS of a whole study: every nodule that counts, then the exam."""
+"""Lung-RADS and clinical risk of a whole study: every nodule that counts, then the exam."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from LungNoduleCADLib.guidelines.lung_rads_2022 import (
     facts_of,
     reader_decision,
 )
+from LungNoduleCADLib.guidelines.risk import with_clinical_risk
 
 MANY_NEW_NODULES = 6
 NOT_ASSESSED = (
@@ -27,14 +28,14 @@ NOT_ASSESSED = (
 
 
 def assess_findings(findings: StudyFindings) -> StudyFindings:
-    """The same findings with Lung-RADS of each nodule and of the exam.
+    """The same findings with Lung-RADS and clinical risk of each nodule, and Lung-RADS of the exam.
 
-    Rejected nodules get none and do not count. What a reader decided (``decided_by`` "reader") is kept.
+    Rejected nodules get neither and do not count. What a reader decided (``decided_by`` "reader") is kept.
     """
     prior = assess_findings(findings.prior) if findings.prior and findings.prior.lung_rads is None else findings.prior
     findings = replace(findings, prior=prior)
     nodules = tuple(replace(nodule, lung_rads=_of_nodule(nodule, findings)) for nodule in findings.nodules)
-    findings = replace(findings, nodules=nodules)
+    findings = with_clinical_risk(replace(findings, nodules=nodules))
     exam = assess_exam(
         [(nodule.id, nodule.lung_rads) for nodule in nodules if nodule.lung_rads],
         significant_other_finding=findings.clinical.significant_other_finding if findings.clinical else None,

@@ -1,1 +1,1 @@
-"""Where the right and the left lung are: a classical mask today, any callable that answers with a LungMask tomorrow."""
+"""Where the right and the left lung are: a trained network, and a classical method that checks and replaces it."""

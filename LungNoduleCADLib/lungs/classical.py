@@ -7,24 +7,19 @@ air spaces, part right from left, close over what sits on the pleura, and go bac
 from __future__ import annotations
 
 import numpy as np
-import SimpleITK as sitk
 from scipy import ndimage
 
 from LungNoduleCADLib.domain.ct import CtVolume
-from LungNoduleCADLib.domain.geometry import Geometry
 from LungNoduleCADLib.domain.masks import Lung, LungMask
 from LungNoduleCADLib.domain.provenance import Method
 from LungNoduleCADLib.errors import InputError
-from LungNoduleCADLib.imaging.sitk_bridge import geometry_of, resample, to_sitk
 from LungNoduleCADLib.lungs.airways import IN_SLICE, central_airways, find_airways
 from LungNoduleCADLib.lungs.cleanup import close_over_pleura, dilate, largest, opened, part_right_from_left
+from LungNoduleCADLib.lungs.grids import AIR_BELOW_HU, AIRWAYS, coarse_grid, native_labels
 
 METHOD = Method("classical_lungs", "1.0")
 GRID_MM = 2.0
-AIR_BELOW_HU = -400  # half way between aerated lung (about -850) and soft tissue (about 50)
 GAS_BELOW_HU = -930  # bowel and stomach gas has no voxel above this inside; lung always has vessels
-OUTLINE_AT = 105  # of 250
-AIRWAYS = 3  # label beside Lung.RIGHT and Lung.LEFT while the outlines are drawn
 MIN_LUNG_ML = 100.0
 MIN_PIECE_ML = 0.5
 
@@ -40,7 +35,14 @@ def classical_lungs(ct: CtVolume) -> LungMask:
     ------
     InputError : less than 100 ml of lung-like air inside the body.
     """
-    hu, grid = coarse_grid(ct)
+    native = classical_labels(ct)
+    native[native == AIRWAYS] = 0
+    return LungMask(native, ct.geometry, METHOD)
+
+
+def classical_labels(ct: CtVolume) -> np.ndarray:
+    """The labels of ``classical_lungs`` (uint8 on the native grid) with trachea and main bronchi as ``AIRWAYS``."""
+    hu, grid = coarse_grid(ct, GRID_MM)
     body = _body(hu)
     air = _air_inside(hu, body)
     airways = find_airways(hu, air, GRID_MM)
@@ -48,26 +50,7 @@ def classical_lungs(ct: CtVolume) -> LungMask:
     labels = part_right_from_left(lung_air, body, airways, GRID_MM)
     labels = close_over_pleura(labels, GRID_MM)
     labels[central_airways(airways, GRID_MM)] = AIRWAYS
-    return LungMask(_to_native(labels, grid, ct), ct.geometry, METHOD)
-
-
-def coarse_grid(ct: CtVolume) -> tuple[np.ndarray, Geometry]:
-    """HU (int16) averaged in blocks and resampled to cubes of 2 mm, axes parallel to the scan's."""
-    image = to_sitk(ct.hu, ct.geometry)
-    factors = [max(1, int(GRID_MM / s)) for s in ct.geometry.spacing_kji_mm]
-    if max(factors) > 1:
-        image = sitk.BinShrink(image, factors[::-1])
-    fine = ct.geometry
-    shape = tuple(max(1, int(e / GRID_MM)) for e in fine.extent_kji_mm)
-    # Centred in the scan, so that every coarse voxel has native voxels to answer from.
-    start = [
-        (e - n * GRID_MM + GRID_MM) / 2 / s - 0.5
-        for e, n, s in zip(fine.extent_kji_mm, shape, fine.spacing_kji_mm, strict=True)
-    ]
-    origin = tuple(float(v) for v in fine.to_lps_mm(start))
-    grid = Geometry(shape, origin, (GRID_MM,) * 3, fine.direction)  # type: ignore[arg-type]
-    hu = resample(sitk.GetArrayFromImage(image), geometry_of(image), grid, outside=-1024)
-    return hu, grid
+    return native_labels({label: labels == label for label in (*Lung, AIRWAYS)}, grid, ct)
 
 
 def _body(hu: np.ndarray) -> np.ndarray:
@@ -129,18 +112,3 @@ def _is_gas(hu: np.ndarray, part: np.ndarray) -> bool:
     """Gas without structure (stomach, bowel, outside air, airway): nothing dense away from its wall."""
     inside = ndimage.binary_erosion(part, iterations=2)
     return not inside.any() or bool(np.percentile(hu[inside], 90) < GAS_BELOW_HU)
-
-
-def _to_native(labels: np.ndarray, grid: Geometry, ct: CtVolume) -> np.ndarray:
-    """Coarse labels on the native grid: smooth outline, drawn to the native air boundary where that lies nearby."""
-    result = np.zeros(ct.hu.shape, np.uint8)
-    best = np.full(ct.hu.shape, 25, np.uint8)  # of 250: further out than this nothing is lung
-    air = ct.hu < AIR_BELOW_HU
-    for label in (*Lung, AIRWAYS):
-        soft = ndimage.gaussian_filter((labels == label).astype(np.float32), 0.7) * 250
-        share = resample(soft.astype(np.uint8), grid, ct.geometry)
-        mine = (share > best) & ((share > OUTLINE_AT) | air)
-        result[mine] = label
-        best[mine] = share[mine]
-    result[result == AIRWAYS] = 0
-    return result

@@ -20,8 +20,8 @@ _FACES = ((0, 0, "bottom"), (0, -1, "top"), (1, 0, "front"), (1, -1, "back"), (2
 
 
 def lung_quality(lungs: LungMask, ct: CtVolume) -> tuple[QualityFlag, ...]:
-    """Flags for implausible volumes or sides, lungs cut by the scan's edge, little aeration, and holes in the mask."""
-    return (*_volume_flags(lungs), *_cut_flags(lungs), *_content_flags(lungs, ct))
+    """The mask's own flags; implausible volumes or sides, lungs cut by the scan's edge, little aeration, holes."""
+    return (*lungs.flags, *_volume_flags(lungs), *_cut_flags(lungs), *_content_flags(lungs, ct))
 
 
 def _volume_flags(lungs: LungMask) -> list[QualityFlag]:

@@ -20,10 +20,12 @@ def build_network(name: str, arguments: dict[str, Any]) -> nn.Module:
 
     if name == "NoduleEncoder":
         from LungNoduleCADLib.networks.nodule_encoder import NoduleEncoder as Network
+    elif name == "NoduleUNet":
+        from LungNoduleCADLib.networks.nodule_unet import NoduleUNet as Network
     elif name == "DynUNet":
         from monai.networks.nets import DynUNet as Network
     else:
-        raise ModelError("Unknown network in a model bundle", expected="NoduleEncoder or DynUNet", got=name)
+        raise ModelError("Unknown network in a model bundle", expected="NoduleEncoder, NoduleUNet or DynUNet", got=name)
     return Network(**arguments).to(memory_format=torch.channels_last_3d)  # a fifth faster on CPU
 
 
@@ -50,14 +52,10 @@ def choose_device(wanted: str = "auto") -> str:
     return wanted
 
 
-def autocast(device: str, *, training: bool = False) -> Any:
-    """Mixed precision in bfloat16 where the device computes it natively.
-
-    Training on a CPU also asks for AMX: without it, oneDNN's bfloat16 weight gradients of convolutions on very small
-    images hold memory that was never written (seen with torch 2.13 on an AVX512-BF16 CPU).
-    """
+def autocast(device: str) -> Any:
+    """Mixed precision in bfloat16 where the device computes it natively."""
     import torch
 
     on_cpu = torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
-    enabled = device.startswith("cuda") or (on_cpu and (not training or torch.cpu._is_amx_tile_supported()))
+    enabled = device.startswith("cuda") or on_cpu
     return torch.autocast(torch.device(device).type, dtype=torch.bfloat16, enabled=enabled)

@@ -37,11 +37,16 @@ class NoduleEncoder(nn.Module):
     """ResNet-18 (3D) to a feature vector, then linear heads.
 
     Input (B, 1, D, D, D): HU scaled to -1..1. ``forward`` gives {head name: (B, outputs)}; ``rating`` heads answer on
-    the scale 1..5. With ``widths=(64, 128, 256, 512)`` and ``stem_stride=1`` the encoder has MedicalNet's shape.
+    the scale 1..5. With ``widths=(64, 128, 256, 512)``, ``stem_kernel=7`` and ``stem_stride=1`` the encoder has
+    MedicalNet's shape.
     """
 
     def __init__(
-        self, widths: tuple[int, ...] = (32, 64, 128, 256), stem_stride: int = 2, dropout: float = 0.2
+        self,
+        widths: tuple[int, ...] = (32, 64, 128, 256),
+        stem_stride: int = 2,
+        dropout: float = 0.2,
+        stem_kernel: int = 7,
     ) -> None:
         super().__init__()
         self.backbone = ResNet(
@@ -50,7 +55,7 @@ class NoduleEncoder(nn.Module):
             list(widths),
             spatial_dims=3,
             n_input_channels=1,
-            conv1_t_size=7,
+            conv1_t_size=stem_kernel,
             conv1_t_stride=stem_stride,
             no_max_pool=True,
             shortcut_type="B",
@@ -60,8 +65,16 @@ class NoduleEncoder(nn.Module):
         self.heads = nn.ModuleDict({head.name: nn.Linear(widths[-1], head.outputs) for head in HEADS})
 
     def features(self, patches: Tensor) -> Tensor:
-        """(B, F) pooled features."""
-        return self.backbone(patches.contiguous(memory_format=torch.channels_last_3d))
+        """(B, F) pooled features.
+
+        The last stage computes in float32: oneDNN's bfloat16 weight gradients of convolutions whose output is 2 voxels
+        wide hold memory that was never written (seen with torch 2.13 on an AVX512-BF16 CPU); larger ones are right.
+        """
+        net = self.backbone
+        x = net.act(net.bn1(net.conv1(patches.contiguous(memory_format=torch.channels_last_3d))))
+        x = net.layer3(net.layer2(net.layer1(x)))
+        with torch.autocast(x.device.type, enabled=False):
+            return net.avgpool(net.layer4(x.float())).flatten(1)
 
     def answers(self, features: Tensor) -> dict[str, Tensor]:
         """{head: (B, outputs)} from features; ratings are mapped to 1..5."""

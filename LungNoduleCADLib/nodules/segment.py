@@ -11,27 +11,21 @@ from scipy import ndimage
 from torch import nn
 
 from LungNoduleCADLib.bundles.spec import Bundle
-from LungNoduleCADLib.bundles.weights import load_network
+from LungNoduleCADLib.bundles.weights import load_members
 from LungNoduleCADLib.domain.ct import CtVolume
 from LungNoduleCADLib.domain.geometry import Geometry
 from LungNoduleCADLib.domain.masks import NoduleMask
 from LungNoduleCADLib.domain.nodule import Point
 from LungNoduleCADLib.domain.provenance import Method
-from LungNoduleCADLib.imaging.patch import extract_patch, network_patch, patch_geometry
+from LungNoduleCADLib.imaging.patch import network_patch, patch_geometry
 from LungNoduleCADLib.imaging.sitk_bridge import resample
 from LungNoduleCADLib.networks.build import autocast
 
 WINDOW_HU = (-1000.0, 600.0)
 POINT_SIGMA_VOXELS = 3.0
-LARGE_EXTENT_FRACTION = 0.62
+LARGE_EXTENT_FRACTION = 0.68
 SEED_REACH_MM = 4.0
 FAINTEST_PEAK = 0.2
-SHELL_MM = (2.0, 5.0)
-SOLID_HU = -400.0
-SUBSOLID_EXTENT = 0.35
-SOLID_PERCENTILE = 70
-LUNG_PERCENTILE = 25
-LEAST_CONTRAST_HU = 120.0
 FINE_MM = 0.4
 
 
@@ -46,57 +40,88 @@ def segmenter_input(hu: torch.Tensor) -> torch.Tensor:
     return channels.contiguous(memory_format=torch.channels_last_3d)
 
 
+@dataclass(frozen=True)
+class _Look:
+    """What the networks saw in one cube: probability (D, D, D) on ``grid``, the outline where it is 0.5."""
+
+    probability: np.ndarray
+    grid: Geometry
+
+    def fills(self, cube_mm: float) -> bool:
+        """Whether the nodule is so large that a cube of this width may cut its border."""
+        extent = np.ptp(np.argwhere(self.probability >= 0.5), axis=0).max() + 1
+        return bool(extent * self.grid.spacing_kji_mm[0] > LARGE_EXTENT_FRACTION * cube_mm)
+
+
 class NoduleSegmenter:
-    """Segments nodules around points.
+    """Segments nodules around points with an ensemble of networks.
 
     Parameters
     ----------
-    spacings_mm : cube spacings to try, fine first; a nodule that fills the fine cube is done again in the next.
+    spacings_mm : cube spacings to look at, fine first.
+    threshold : probability at which the outline is drawn.
     """
 
     def __init__(
-        self, network: nn.Module, size: int, spacings_mm: tuple[float, ...], device: str, method: Method
+        self,
+        networks: tuple[nn.Module, ...],
+        size: int,
+        spacings_mm: tuple[float, ...],
+        device: str,
+        method: Method,
+        threshold: float = 0.5,
     ) -> None:
-        self.network, self.size, self.spacings_mm, self.device, self.method = network, size, spacings_mm, device, method
+        self.networks, self.size, self.spacings_mm = networks, size, spacings_mm
+        self.device, self.method, self.threshold = device, method, threshold
 
     @classmethod
-    def from_bundle(cls, bundle: Bundle, device: str) -> NoduleSegmenter:
+    def from_bundle(cls, bundle: Bundle, device: str, *, unseen_fold: int | None = None) -> NoduleSegmenter:
+        """All members of the ensemble, or only that which never saw ``unseen_fold`` in training."""
         patch = bundle.inference["patch"]
-        return cls(load_network(bundle, device), patch["size"], tuple(patch["spacings_mm"]), device, bundle.method())
+        networks = load_members(bundle, device, unseen_fold)
+        threshold = bundle.inference.get("threshold", 0.5)
+        return cls(networks, patch["size"], tuple(patch["spacings_mm"]), device, bundle.method(), threshold)
 
     def segment(self, ct: CtVolume, point_lps_mm: Point) -> NoduleMask | None:
-        """The nodule at a point, or ``None`` where the network sees none within 4 mm of it."""
-        found = None
-        for spacing_mm in self.spacings_mm:
-            grid = patch_geometry(point_lps_mm, self.size, spacing_mm)
-            hu = network_patch(ct, grid)
-            part = self._part_at_point(self.probability(hu), spacing_mm)
-            if part is None:
+        """The nodule at a point, or ``None`` where the network sees none within 4 mm of it.
+
+        Every scale but the coarsest is looked at. A coarser answer is taken where what it shows would fill the finer
+        cube, which then held only a part of it; the finer one otherwise.
+        """
+        chosen = None
+        for finer_mm, spacing_mm in zip((None, *self.spacings_mm), self.spacings_mm, strict=False):
+            if spacing_mm == self.spacings_mm[-1] and (chosen is None or not chosen.fills(spacing_mm * self.size / 2)):
                 break
-            found = part, hu, grid
-            if not _fills(part):
-                break
-        return None if found is None else outline(*found, ct, self.method)
+            look = self._look(ct, point_lps_mm, spacing_mm)
+            if look is not None and (finer_mm is None or chosen is None or look.fills(finer_mm * self.size)):
+                chosen = look
+        return None if chosen is None else outline(chosen.probability, chosen.grid, ct, self.method)
+
+    def _look(self, ct: CtVolume, point_lps_mm: Point, spacing_mm: float) -> _Look | None:
+        grid = patch_geometry(point_lps_mm, self.size, spacing_mm)
+        part = self._part_at_point(self.probability(network_patch(ct, grid)), spacing_mm)
+        return None if part is None else _Look(part, grid)
 
     @torch.inference_mode()
     def probability(self, hu: np.ndarray) -> np.ndarray:
-        """Probability (float32) that each voxel of an HU cube is nodule, averaged over mirror images."""
+        """Probability (float32) that each voxel of an HU cube is nodule, averaged over networks and mirror images."""
         x = segmenter_input(torch.from_numpy(hu.astype(np.float32))[None, None].to(self.device))
         views = [(), (2,), (3,), (4,)]
         with autocast(self.device):
-            logits = self.network(torch.cat([x.flip(view) if view else x for view in views])).float()
+            mirrored = torch.cat([x.flip(view) if view else x for view in views])
+            logits = torch.stack([network(mirrored).float() for network in self.networks]).mean(0)
         mirrored_back = [logits[n : n + 1].flip(view) if view else logits[n : n + 1] for n, view in enumerate(views)]
         return torch.sigmoid(torch.cat(mirrored_back)).mean(0)[0].cpu().numpy()
 
     def _part_at_point(self, probability: np.ndarray, spacing_mm: float) -> np.ndarray | None:
-        """Probabilities of the connected part nearest to the point, zero elsewhere."""
+        """Probabilities of the connected part nearest to the point, scaled to 0.5 at its outline; zero elsewhere."""
         middle = self.size // 2
         reach = max(1, round(SEED_REACH_MM / spacing_mm))
         near = tuple(slice(middle - reach, middle + reach + 1) for _ in range(3))
         peak = float(probability[near].max())
         if peak < FAINTEST_PEAK:
             return None
-        threshold = 0.5 if peak >= 0.6 else peak / 2
+        threshold = self.threshold if peak >= self.threshold + 0.1 else peak / 2
         labels, _ = ndimage.label(probability >= threshold)
         window_labels = labels[near]
         distance = np.linalg.norm(np.indices(window_labels.shape) - reach, axis=0)
@@ -106,24 +131,13 @@ class NoduleSegmenter:
         return np.where(around, probability * (0.5 / threshold), 0.0).astype(np.float32)
 
 
-def _fills(probability: np.ndarray) -> bool:
-    """Whether a part is so large in its cube that its border may be cut."""
-    inside = np.argwhere(probability >= 0.5)
-    extent = np.ptp(inside, axis=0).max() + 1
-    return bool(extent > LARGE_EXTENT_FRACTION * probability.shape[0])
+def outline(probability: np.ndarray, grid: Geometry, ct: CtVolume, method: Method) -> NoduleMask | None:
+    """The nodule on the native grid, where ``probability`` is at least 0.5: its voxels and its share of each.
 
-
-def outline(probability: np.ndarray, hu: np.ndarray, grid: Geometry, ct: CtVolume, method: Method) -> NoduleMask | None:
-    """The nodule's voxels on the native grid, and the share that it takes of each.
-
-    The network says where the nodule is and where it ends at vessels and walls; towards the lung its surface is where
-    the density is midway between nodule and lung, the place that blur does not move. Both are sampled finer than
-    either grid.
+    Sampled finer than either grid, so that the share of a voxel is known.
     """
     native = ct.geometry
-    surface = _surface(probability, hu, grid.spacing_kji_mm[0])
-    extent = SUBSOLID_EXTENT if surface and not surface.solid else 0.5
-    inside = np.argwhere(probability >= extent)
+    inside = np.argwhere(probability >= 0.5)
     if not len(inside):
         return None
     ends = zip(inside.min(axis=0) - 1.5, inside.max(axis=0) + 1.5, strict=True)
@@ -139,43 +153,10 @@ def outline(probability: np.ndarray, hu: np.ndarray, grid: Geometry, ct: CtVolum
         tuple(float(v) for v in np.asarray(native.spacing_kji_mm) / parts),  # type: ignore[arg-type]
         native.direction,
     )
-    sampled = resample(probability, grid, fine) >= extent
-    if surface is not None:
-        sampled &= extract_patch(ct.hu, native, fine) >= surface.hu
-        sampled = _largest_part(ndimage.binary_fill_holes(sampled))
+    sampled = ndimage.binary_fill_holes(resample(probability, grid, fine) >= 0.5)
     blocks = sampled.reshape(shape[0], parts[0], shape[1], parts[1], shape[2], parts[2])
     occupancy = blocks.mean(axis=(1, 3, 5), dtype=np.float32)
     if not occupancy.any():
         return None
     voxels = occupancy >= min(0.5, float(occupancy.max()))
     return NoduleMask(voxels, tuple(int(v) for v in start), native, method, occupancy)  # type: ignore[arg-type]
-
-
-@dataclass(frozen=True)
-class _Surface:
-    """The density at which a nodule ends, and whether most of it is soft tissue."""
-
-    hu: float
-    solid: bool
-
-
-def _surface(probability: np.ndarray, hu: np.ndarray, spacing_mm: float) -> _Surface | None:
-    """Density midway between a nodule and the lung around it; ``None`` where the two cannot be told apart.
-
-    The nodule's own level is a high percentile where most of it is soft tissue (the rest is blur at its rim), and the
-    median where it is ground glass, with or without a solid core. Lung is the darker part of a shell around it.
-    """
-    inside = probability >= 0.5
-    if not inside.any():
-        return None
-    distance_mm = ndimage.distance_transform_edt(~inside, spacing_mm)
-    around = hu[(distance_mm > SHELL_MM[0]) & (distance_mm < SHELL_MM[1])]
-    own = hu[inside]
-    solid = bool(np.mean(own > SOLID_HU) > 0.5)
-    level, lung = np.percentile(own, SOLID_PERCENTILE if solid else 50), np.percentile(around, LUNG_PERCENTILE)
-    return _Surface(float((level + lung) / 2), solid) if level - lung >= LEAST_CONTRAST_HU else None
-
-
-def _largest_part(mask: np.ndarray) -> np.ndarray:
-    labels, count = ndimage.label(mask)
-    return mask if count < 2 else labels == 1 + int(np.argmax(np.bincount(labels.ravel())[1:]))

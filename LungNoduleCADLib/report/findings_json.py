@@ -1,5 +1,7 @@
 """``findings.json``: the findings as versioned JSON, checked against its schema when written and when read.
 
+Results of earlier versions are read too (``upgrade``).
+
 Masks and saliency maps are not in it (see ``segmentation.seg.nrrd`` and ``saliency/``); read back, they are None.
 """
 
@@ -32,7 +34,9 @@ from LungNoduleCADLib.domain.provenance import Provenance
 from LungNoduleCADLib.domain.quality import QualityFlag
 from LungNoduleCADLib.domain.study import SeriesDescription
 from LungNoduleCADLib.errors import InputError
+from LungNoduleCADLib.guidelines.risk import with_clinical_risk
 from LungNoduleCADLib.report.nodule_json import nodule_from_json, nodule_to_json
+from LungNoduleCADLib.report.upgrade import readable_versions, upgraded
 
 FILE_NAME = "findings.json"
 SCHEMA_NAME = "findings.schema.json"
@@ -53,15 +57,16 @@ def to_json(findings: StudyFindings) -> dict[str, Any]:
 
 
 def from_json(document: dict[str, Any], name: str = FILE_NAME) -> StudyFindings:
-    """Findings from JSON; what a person edited by hand is marked as the reader's.
+    """Findings from JSON of this or an earlier version; what a person edited by hand is marked as the reader's.
 
     Raises
     ------
     InputError : the document does not fit the schema; the message names the place in ``name``.
     """
-    check(document, name)
+    known = _present(document, name)
     try:
-        return _study_from_json(document)
+        findings = _study_from_json(known)
+        return findings if known is document else _with_clinical_risk(findings)
     except (ValueError, TypeError) as error:
         raise InputError(
             f"{name} is not valid", got=_shorten(str(error)), todo="correct it or analyse again"
@@ -69,30 +74,32 @@ def from_json(document: dict[str, Any], name: str = FILE_NAME) -> StudyFindings:
 
 
 def read_document(folder: Path) -> dict[str, Any]:
-    """The checked JSON of a results folder.
+    """The checked JSON of a results folder, in the present version.
 
     Raises
     ------
     InputError : no findings.json there, or one that is not JSON or not valid.
     """
+    return _present(_read_json(folder), str(folder / FILE_NAME))
+
+
+def _read_json(folder: Path) -> Any:
     path = folder / FILE_NAME
     if not path.is_file():
         raise InputError(
             f"{folder} holds no results", expected=FILE_NAME, got="none", todo="give the -o folder of an analysis"
         )
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, OSError) as error:
         raise InputError(
             f"{path} cannot be read as JSON", got=str(error), todo="correct it or analyse again"
         ) from error
-    check(document, str(path))
-    return document
 
 
 def read_findings(folder: Path) -> StudyFindings:
     """Findings of an earlier results folder (masks and saliency None)."""
-    return from_json(read_document(folder), str(folder / FILE_NAME))
+    return from_json(_read_json(folder), str(folder / FILE_NAME))
 
 
 def write_document(document: dict[str, Any], path: Path) -> None:
@@ -113,7 +120,7 @@ def check(document: Any, name: str = FILE_NAME) -> None:
     if version != SCHEMA_VERSION:
         raise InputError(
             f"{name} has another version",
-            expected=f"schema_version {SCHEMA_VERSION!r}",
+            expected=f"schema_version {readable_versions()}",
             got=repr(version),
             todo="analyse again with this version",
         )
@@ -146,6 +153,24 @@ def plain(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value
+
+
+def _present(document: Any, name: str) -> dict[str, Any]:
+    """The document in the present version, checked."""
+    try:
+        document = upgraded(document)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise InputError(
+            f"{name} is not valid", expected="results of this software", got=repr(error), todo="analyse again"
+        ) from error
+    check(document, name)
+    return document
+
+
+def _with_clinical_risk(findings: StudyFindings) -> StudyFindings:
+    """Findings of a version that did not know risk models yet, and those of their prior."""
+    prior = _with_clinical_risk(findings.prior) if findings.prior else None
+    return replace(with_clinical_risk(findings), prior=prior)
 
 
 @cache

@@ -19,10 +19,12 @@ from LungNoduleCADLib.domain.nodule import (
     Origin,
     Point,
     Review,
+    StatedFacts,
     TypeEstimate,
 )
 from LungNoduleCADLib.domain.provenance import Method
 from LungNoduleCADLib.domain.quality import QualityFlag
+from LungNoduleCADLib.domain.risk import RiskEstimate
 from LungNoduleCADLib.errors import InputError
 from LungNoduleCADLib.guidelines.lung_rads_2022 import READER, reader_decision
 
@@ -48,15 +50,20 @@ def nodule_to_json(nodule: Nodule, converter: Converter) -> dict[str, Any]:
         "centroid_lps_mm": nodule.centroid_lps_mm,
         **_measurements_to_json(nodule.measurements, converter),
         "detection_probability": nodule.candidate.probability,
+        "detection_spread_95": nodule.candidate.spread_95,
         "malignancy": converter.unstructure(malignancy),
         "type_probabilities": converter.unstructure(estimate.probabilities) if estimate else None,
+        "type_spread_95": converter.unstructure(estimate.spread_95) if estimate else None,
         "type_estimate": {"type": estimate.type.value, "method": converter.unstructure(estimate.method)}
         if estimate
         else None,
         "histology": converter.unstructure(histology),
+        "stated": converter.unstructure(nodule.stated),
+        "clinical_risk": converter.unstructure(nodule.clinical_risk),
         "lung_rads_assessment": converter.unstructure(nodule.lung_rads),
         "saliency": saliency_name(nodule.id) if nodule.saliency else None,
         "radiomics": nodule.radiomics,
+        "unfamiliarity": nodule.unfamiliarity,
         "candidate": {
             "centre_lps_mm": nodule.candidate.centre_lps_mm,
             "diameter_mm": nodule.candidate.diameter_mm,
@@ -78,6 +85,7 @@ def nodule_from_json(record: dict[str, Any], converter: Converter) -> Nodule:
             candidate["diameter_mm"],
             record["detection_probability"],
             Origin(candidate["origin"]),
+            converter.structure(record["detection_spread_95"], tuple[float, float] | None),
         ),
         centroid_lps_mm=tuple(record["centroid_lps_mm"]),
         measurements=_measurements_from_json(record, converter),
@@ -85,9 +93,12 @@ def nodule_from_json(record: dict[str, Any], converter: Converter) -> Nodule:
         malignancy=None if malignancy.not_available == NOT_COMPUTED else malignancy,
         histology=None if histology.not_available == NOT_COMPUTED else histology,
         radiomics=record["radiomics"],
+        unfamiliarity=record["unfamiliarity"],
         lung_rads=_lung_rads_from_json(record, converter),
         review=Review(record["review"]),
         flags=converter.structure(record["flags"], tuple[QualityFlag, ...]),
+        stated=converter.structure(record["stated"], StatedFacts),
+        clinical_risk=converter.structure(record["clinical_risk"], tuple[RiskEstimate, ...]),
     )
 
 
@@ -159,7 +170,12 @@ def _type_from_json(record: dict[str, Any], converter: Converter) -> TypeEstimat
     estimated, kind = record["type_estimate"], NoduleType(record["type"])
     as_estimated = estimated is not None and estimated["type"] == kind
     method = converter.structure(estimated["method"], Method) if as_estimated else EDITED
-    return TypeEstimate(kind, converter.structure(record["type_probabilities"] or {}, dict[NoduleType, float]), method)
+    return TypeEstimate(
+        kind,
+        converter.structure(record["type_probabilities"] or {}, dict[NoduleType, float]),
+        method,
+        converter.structure(record["type_spread_95"], dict[NoduleType, tuple[float, float]] | None),
+    )
 
 
 def _lung_rads_from_json(record: dict[str, Any], converter: Converter) -> LungRadsAssessment | None:

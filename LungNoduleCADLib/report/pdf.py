@@ -53,6 +53,12 @@ LIMITS = (
     "review of the CT itself.",
     "The malignancy probability imitates the opinion of the readers of LIDC-IDRI; it is not trained on pathology and "
     "is not a risk of cancer.",
+    "A range in parentheses after a model's probability says where 95% of what its networks, each by itself, answer to "
+    "mirrored views of the nodule lie: how steady the answer is. It is no confidence interval; what all of them get "
+    "wrong together is not in it.",
+    "Clinical risk: Brock (McWilliams, N Engl J Med 2013), made in lung cancer screening; Mayo (Swensen, Arch Intern "
+    "Med 1997), VA (Gould, Chest 2007) and Herder (Chest 2005), made for solitary nodules. Size (longest diameter), "
+    "type and number are this software's; lobe and spiculation are the reader's.",
     "Lung-RADS applies to lung cancer screening with low-dose CT. For nodules found by chance, in patients with known "
     "cancer, with immunosuppression or under 35 years, other guidelines apply.",
     "Volumes and diameters depend on slice thickness, kernel, dose, contrast and breath-hold; a change smaller than "

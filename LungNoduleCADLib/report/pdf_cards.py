@@ -111,8 +111,9 @@ def _facts(nodule: Nodule, match: NoduleMatch | None, width: float) -> Table:
         ]
     rows += [
         ("Type", words.kind_in_full(nodule)),
-        ("Detection", f"{words.detection(nodule)}; {words.review(nodule)}"),
+        ("Detection", f"{words.detection(nodule)}; {words.familiarity(nodule)}; {words.review(nodule)}"),
         ("Malignancy", words.malignancy(nodule.malignancy)),
+        ("Clinical risk", words.clinical_risk(nodule.clinical_risk)),
         ("Histology", words.histology(nodule.histology)),
         ("Lung-RADS", _lung_rads(nodule)),
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 
 from LungNoduleCADLib.domain.comparison import Growth, NoduleMatch
@@ -17,6 +18,8 @@ from LungNoduleCADLib.domain.nodule import (
     Review,
 )
 from LungNoduleCADLib.domain.provenance import Method
+from LungNoduleCADLib.domain.risk import RiskEstimate
+from LungNoduleCADLib.guidelines.risk import LABELS as RISK_LABELS
 
 NONE = "–"
 NO_HISTOLOGY = "histology is decided by tissue; no trained weights"
@@ -51,7 +54,8 @@ def kind(nodule: Nodule) -> str:
 def kind_in_full(nodule: Nodule) -> str:
     if nodule.type is None:
         return "not computed"
-    shares = ", ".join(f"{name} {share:.0%}" for name, share in nodule.type.probabilities.items())
+    spread = nodule.type.spread_95 or {}
+    shares = ", ".join(f"{name} {chance(share, spread.get(name))}" for name, share in nodule.type.probabilities.items())
     return f"{kind(nodule)}{f' (model: {shares})' if shares else ''}"
 
 
@@ -92,15 +96,20 @@ def percent(probability: float | None) -> str:
     return f"{probability:.0%}" if probability is not None else NONE
 
 
+def chance(probability: float | None, spread_95: tuple[float, float] | None, whose: str = "") -> str:
+    """A model's probability, and how the answers of its networks to mirrored views spread: ``62% (45% to 77%)``."""
+    spread = f" ({whose}{spread_95[0]:.0%} to {spread_95[1]:.0%})" if spread_95 else ""
+    return f"{percent(probability)}{spread}"
+
+
 def malignancy(estimate: MalignancyEstimate | None) -> str:
-    """Probability with its interval, or why there is none."""
+    """Probability with its spread, or why there is none."""
     if estimate is None or estimate.probability is None:
         return f"not available: {(estimate.not_available if estimate else None) or 'not computed'}"
-    interval = estimate.mirrored_views_95
-    spread = f" (mirrored views: {interval[0]:.0%} to {interval[1]:.0%})" if interval else ""
     rating = f"; expected reader rating {estimate.rating_1_to_5:.1f} of 5" if estimate.rating_1_to_5 is not None else ""
     missing = f"; not given: {', '.join(estimate.missing_inputs)}" if estimate.missing_inputs else ""
-    return f"{estimate.probability:.0%}{spread}{rating}{missing}. Readers' opinion, not pathology."
+    said = chance(estimate.probability, estimate.spread_95, "networks and views: ")
+    return f"{said}{rating}{missing}. Readers' opinion, not pathology."
 
 
 def histology(estimate: HistologyEstimate | None) -> str:
@@ -109,12 +118,41 @@ def histology(estimate: HistologyEstimate | None) -> str:
     return ", ".join(f"{name} {share:.0%}" for name, share in estimate.probabilities.items())
 
 
+def clinical_risk(estimates: Sequence[RiskEstimate]) -> str:
+    """What the risk models say, each in a few words: ``Brock 2a 3.1%; Brock 2b 2.6% to 5.4%``."""
+    said = [estimate for estimate in estimates if estimate.probability is not None or estimate.probability_range]
+    reasons: dict[str, list[str]] = {}
+    for estimate in estimates:
+        if estimate not in said:
+            reasons.setdefault(estimate.not_available or "not computed", []).append(estimate.model)
+    parts = ["; ".join(f"{estimate.model} {_chance(estimate)}" for estimate in said)] if said else []
+    if unknown := dict.fromkeys(RISK_LABELS.get(name, name) for estimate in said for name in estimate.missing_inputs):
+        parts.append(f"A range covers every answer to what nobody stated: {', '.join(unknown)}")
+    parts += [f"{', '.join(models)} not available ({reason})" for reason, models in reasons.items()]
+    if said:
+        parts.append("Combination with the malignancy above: exploratory, not shown")
+    return ". ".join(parts or ["not computed"]) + "."
+
+
+def _chance(estimate: RiskEstimate) -> str:
+    chances = [estimate.probability] if estimate.probability is not None else estimate.probability_range or ()
+    return " to ".join(f"{chance:.0%}" if chance >= 0.1 else f"{chance:.1%}" for chance in chances)
+
+
 def detection(nodule: Nodule) -> str:
+    detector = chance(nodule.candidate.probability, nodule.candidate.spread_95)
     if nodule.candidate.origin is Origin.READER:
-        return f"marked by the reader; detector {percent(nodule.candidate.probability)}"
+        return f"marked by the reader; detector {detector}"
     if nodule.candidate.origin is Origin.COUNTERPART:
-        return f"looked for where the other CT has a nodule; detector {percent(nodule.candidate.probability)}"
-    return percent(nodule.candidate.probability)
+        return f"looked for where the other CT has a nodule; detector {detector}"
+    return detector
+
+
+def familiarity(nodule: Nodule) -> str:
+    """Whether the models know such nodules; beyond their limit a flag says it, too."""
+    if nodule.unfamiliarity is None:
+        return "likeness to the training data not assessed"
+    return f"{'unlike' if nodule.unfamiliarity > 1 else 'like'} the training data"
 
 
 def review(nodule: Nodule) -> str:

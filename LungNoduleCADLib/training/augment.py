@@ -1,7 +1,8 @@
-"""Random but label-preserving changes of training cubes (MONAI transforms on HU)."""
+"""How training cubes are varied (MONAI transforms on HU)."""
 
 from __future__ import annotations
 
+from math import pi
 from typing import Any
 
 import torch
@@ -12,48 +13,73 @@ from monai.transforms import (
     RandAffined,
     RandFlipd,
     RandGaussianNoised,
+    RandGaussianSharpend,
     RandGaussianSmoothd,
-    RandRotate90d,
     RandScaleIntensityd,
     RandShiftIntensityd,
-    RandSpatialCropd,
 )
 
-KEYS = ("hu", "occupancy")
-MOST_SHIFT_VOXELS = 4
 
+def training_transform(
+    size: int,
+    *,
+    most_shift_voxels: float,
+    zoom: float,
+    tilt_rad: float = 0.15,
+    affine: bool = True,
+    kernels: bool = True,
+    intensity: bool = True,
+) -> Compose:
+    """From ``cube`` (HU, and occupancy where it is asked for, as channels) to ``hu`` and ``occupancy``.
 
-def training_transform(size: int, *, affine_probability: float = 0.15) -> Compose:
-    """Shift, mirror, quarter turns in plane, small zoom and rotation; HU offset and gain, noise, softer kernel.
+    Any turn in plane, tilt, shift and zoom in one interpolation, mirror; HU offset and gain, noise, other kernels.
 
     HU jitter follows the nodule pack's advice (offset +-30 HU, gain +-4 %), because part of its HU are estimates.
+    Smoothing and sharpening stand for other kernels, smoothing along z alone for thicker slices.
+
+    Parameters
+    ----------
+    affine, kernels, intensity : whether to turn, tilt, shift and zoom; to smooth and sharpen; to change offset, gain
+        and noise. Mirroring stays, and the noise that hides how HU were stored.
     """
     set_track_meta(False)
+    place = RandAffined(
+        "cube",
+        prob=1.0,
+        spatial_size=(size,) * 3,
+        rotate_range=(pi, tilt_rad, tilt_rad),
+        translate_range=(most_shift_voxels,) * 3,
+        scale_range=(zoom,) * 3,
+        mode="bilinear",
+        padding_mode="border",
+    )
+    sharpness = [
+        RandGaussianSmoothd("hu", prob=0.15, sigma_x=(0.3, 0.9), sigma_y=(0.3, 0.9), sigma_z=(0.3, 0.9)),
+        RandGaussianSmoothd("hu", prob=0.1, sigma_x=(0.6, 1.5), sigma_y=(0.0, 0.1), sigma_z=(0.0, 0.1)),
+        RandGaussianSharpend("hu", prob=0.1, alpha=(1.0, 4.0)),
+    ]
+    density = [
+        RandGaussianNoised("hu", prob=0.3, std=40.0),
+        RandShiftIntensityd("hu", offsets=30.0, prob=0.8),
+        RandScaleIntensityd("hu", factors=0.04, prob=0.8),
+    ]
     return Compose(
         [
-            RandAffined(
-                KEYS,
-                prob=affine_probability,
-                rotate_range=(0.2, 0.0, 0.0),
-                scale_range=(0.1, 0.1, 0.1),
-                mode=("bilinear", "bilinear"),
-                padding_mode="border",
-            ),
-            CenterSpatialCropd(KEYS, (size + 2 * MOST_SHIFT_VOXELS,) * 3),
-            RandSpatialCropd(KEYS, (size,) * 3, random_size=False),
-            *(RandFlipd(KEYS, prob=0.5, spatial_axis=axis) for axis in range(3)),
-            RandRotate90d(KEYS, prob=0.75, spatial_axes=(1, 2)),
-            RandGaussianSmoothd("hu", prob=0.2, sigma_x=(0.3, 0.8), sigma_y=(0.3, 0.8), sigma_z=(0.3, 0.8)),
-            RandGaussianNoised("hu", prob=0.3, std=40.0),
-            RandShiftIntensityd("hu", offsets=30.0, prob=0.8),
-            RandScaleIntensityd("hu", factors=0.04, prob=0.8),
-            _UniformNoise(),
+            place if affine else CenterSpatialCropd("cube", (size,) * 3),
+            *(RandFlipd("cube", prob=0.5, spatial_axis=axis) for axis in (0, 1)),
+            _split,
+            *(sharpness if kernels else []),
+            *(density if intensity else []),
+            _uniform_noise,
         ]
     )
 
 
-class _UniformNoise:
-    """+-5 HU: hides which voxels of the pack were stored in 8 HU steps."""
+def _split(data: dict[str, Any]) -> dict[str, Any]:
+    cube = data["cube"]
+    return {"hu": cube[:1], **({"occupancy": cube[1:]} if len(cube) > 1 else {})}
 
-    def __call__(self, data: dict[str, Any]) -> dict[str, Any]:
-        return {**data, "hu": data["hu"] + (torch.rand_like(data["hu"]) - 0.5) * 10.0}
+
+def _uniform_noise(data: dict[str, Any]) -> dict[str, Any]:
+    """+-5 HU: hides which voxels of the pack were stored in 8 HU steps."""
+    return {**data, "hu": data["hu"] + (torch.rand_like(data["hu"]) - 0.5) * 10.0}

@@ -14,15 +14,23 @@ BEGIN, END = "<!-- figures: written from evaluation.json -->", "<!-- end of figu
 
 
 def figures_table(evaluation: dict[str, Any]) -> str:
-    """Markdown: the setting, then every figure with its interval, cases and patients."""
-    scans = f"; whole scans {', '.join(evaluation['scans'])}" if evaluation["scans"] else ""
-    head = (
-        f"Fold {evaluation['fold']} of the pack ({evaluation['nodules']} nodules of {evaluation['patients']} patients; "
-        f"trained on folds {evaluation['trained_on_folds']}){scans}. {evaluation['setting']}. "
-        f"Intervals: {evaluation['interval']}."
-    )
-    rows = [f"| {name} | {value} |" for name, value in _flat(evaluation["figures"])]
+    """Markdown: the setting, then every figure with its interval, cases and patients.
+
+    ``evaluation["cases_are"]`` names what was counted, where that is not nodules.
+    """
+    head = f"{_examined_on(evaluation)}. {evaluation['setting']}. Intervals: {evaluation['interval']}."
+    cases = evaluation.get("cases_are", "nodules")
+    rows = [f"| {name} | {value} |" for name, value in _flat(evaluation["figures"], cases)]
     return "\n".join([head, "", "| figure | value |", "|---|---|", *rows, *_operating_points(evaluation)])
+
+
+def _examined_on(evaluation: dict[str, Any]) -> str:
+    scans = f"whole scans {', '.join(evaluation['scans'])}" if evaluation["scans"] else ""
+    trained = f"trained on folds {evaluation['trained_on_folds']}"
+    if "nodules" not in evaluation:
+        return f"Fold {evaluation['fold']} of the pack, {scans} ({trained})"
+    nodules = f"{evaluation['nodules']} nodules of {evaluation['patients']} patients"
+    return f"Fold {evaluation['fold']} of the pack ({nodules}; {trained})" + (f"; {scans}" if scans else "")
 
 
 def _operating_points(evaluation: dict[str, Any]) -> list[str]:
@@ -54,13 +62,18 @@ def card_is_current(folder: Path) -> bool:
     return figures_table(evaluation) in (folder / CARD).read_text(encoding="utf-8")
 
 
-def _flat(figures: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+def _flat(figures: dict[str, Any], cases: str, prefix: str = "") -> Iterator[tuple[str, str]]:
     for name, value in figures.items():
         label = f"{prefix}{name.replace('_', ' ')}"
         if isinstance(value, dict) and {"value", "low", "high"} <= set(value):
-            cases = f"{value['cases']} nodules, {value['patients']} patients"
-            yield label, f"{value['value']:.3f} ({value['low']:.3f} to {value['high']:.3f}; {cases})"
+            count = f"{value['cases']} {cases}, {value['patients']} patients"
+            best, low, high = (_said(value[key]) for key in ("value", "low", "high"))
+            yield label, f"{best} ({low} to {high}; {count})"
         elif isinstance(value, dict):
-            yield from _flat(value, f"{label}: ")
+            yield from _flat(value, cases, f"{label}: ")
         else:
-            yield label, f"{value:.3f}" if isinstance(value, float) else str(value)
+            yield label, _said(value)
+
+
+def _said(value: Any) -> str:
+    return "not computable" if value is None else f"{value:.3f}" if isinstance(value, float) else str(value)

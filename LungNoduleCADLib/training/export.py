@@ -11,10 +11,8 @@ from torch import nn
 
 from LungNoduleCADLib.bundles.weights import sha256_of
 
-WEIGHTS = "models/model.safetensors"
 
-
-def save_network(network: nn.Module, bundle: Path) -> None:
+def save_network(network: nn.Module, bundle: Path, relative: str) -> None:
     """Weights in half precision (batch statistics in float32) as safetensors."""
     from safetensors.torch import save_file
 
@@ -22,10 +20,10 @@ def save_network(network: nn.Module, bundle: Path) -> None:
         name: (t if not t.is_floating_point() or "running" in name else t.half()).contiguous().cpu()
         for name, t in network.state_dict().items()
     }
-    partial = bundle / (WEIGHTS + ".partial")
+    partial = bundle / (relative + ".partial")
     partial.parent.mkdir(parents=True, exist_ok=True)
     save_file(tensors, partial)
-    partial.replace(bundle / WEIGHTS)
+    partial.replace(bundle / relative)
 
 
 def write_json(file: Path, content: dict[str, Any]) -> None:

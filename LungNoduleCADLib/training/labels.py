@@ -8,7 +8,7 @@ from torch import Tensor
 
 from LungNoduleCADLib.domain.nodule import NoduleType
 from LungNoduleCADLib.networks.nodule_encoder import DESCRIPTORS, HEADS
-from LungNoduleCADLib.training.nodule_pack import PackNodule
+from LungNoduleCADLib.training.data import PackNodule
 
 ABSENT_CALCIFICATION = 6
 SYNTHETIC_TYPE_WEIGHT = 0.5
@@ -25,11 +25,11 @@ def labels_of(nodule: PackNodule | None, synthetic_type: str = "") -> dict[str, 
         targets["nodule_type"][TYPES.index(NoduleType(synthetic_type))] = 1.0
         weights["nodule_type"] = SYNTHETIC_TYPE_WEIGHT
     if nodule is not None:
-        agreed = 0.4 + 0.15 * nodule.n_readers
         targets["nodule"][0] = 1.0
-        median = nodule.median("malignancy")
-        targets["malignancy"][0] = float(median > 3)
-        weights["malignancy"] = agreed * float(median != 3)
+    if nodule is not None and nodule.ratings:
+        agreed = 0.4 + 0.15 * nodule.n_readers
+        targets["malignancy"][0] = _suspicious_share(nodule.ratings["malignancy"])
+        weights["malignancy"] = agreed
         for name in ("malignancy_rating", *DESCRIPTORS):
             targets[name][0] = nodule.mean("malignancy" if name == "malignancy_rating" else name)
             weights[name] = agreed
@@ -44,6 +44,11 @@ def labels_of(nodule: PackNodule | None, synthetic_type: str = "") -> dict[str, 
 def reference_type(nodule: PackNodule) -> int:
     """Index in ``TYPES`` of the type by the readers' median texture."""
     return TYPES.index(nodule.type)
+
+
+def _suspicious_share(grades: tuple[int, ...]) -> float:
+    """Share of readers who suspect malignancy (4 or 5); a 3 is half a vote."""
+    return float(np.mean([1.0 if grade > 3 else 0.5 if grade == 3 else 0.0 for grade in grades]))
 
 
 def _type_votes(nodule: PackNodule) -> Tensor:

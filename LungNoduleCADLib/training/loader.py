@@ -10,13 +10,16 @@ import torch
 from monai.transforms import Compose
 from torch.utils.data import DataLoader, Dataset
 
+from LungNoduleCADLib.training.data import PackNodule
 from LungNoduleCADLib.training.labels import labels_of
-from LungNoduleCADLib.training.nodule_pack import PackNodule
 from LungNoduleCADLib.training.samples import SampleStore
 
 
 class CubeDataset(Dataset):
-    """Cubes of one or more stores by (store, row), transformed, with the encoder's labels."""
+    """Cubes of one or more stores by (store, row), transformed, with the encoder's labels.
+
+    ``outlines``: with occupancy, too.
+    """
 
     def __init__(
         self,
@@ -25,25 +28,27 @@ class CubeDataset(Dataset):
         nodules: dict[str, PackNodule],
         transform: Compose,
         seed: int,
+        *,
+        outlines: bool,
     ) -> None:
         self._stores, self._rows, self._nodules, self._transform, self._seed = stores, rows, nodules, transform, seed
+        self._outlines = outlines
 
     def __len__(self) -> int:
         return len(self._rows)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         store, row = self._rows[index]
-        cube = {
-            "hu": torch.from_numpy(self._stores[store].hu[row].astype(np.float32))[None],
-            "occupancy": torch.from_numpy(self._stores[store].occupancy[row].astype(np.float32) / 255.0)[None],
-        }
+        cube = self._stores[store].hu[row].astype(np.float32)[None]
+        if self._outlines:
+            cube = np.concatenate([cube, self._stores[store].occupancy[row].astype(np.float32)[None] / 255.0])
         if isinstance(self._transform, Compose):
             self._transform.set_random_state(seed=(self._seed * 1_000_003 + index) % 2**32)
         torch.manual_seed(self._seed * 1_000_003 + index)
-        changed = self._transform(cube)
+        changed = self._transform({"cube": torch.from_numpy(cube)})
         sample = self._stores[store].samples[row]
         return {
-            **{key: changed[key].as_subclass(torch.Tensor) for key in ("hu", "occupancy")},
+            **{key: value.as_subclass(torch.Tensor) for key, value in changed.items()},
             "labels": labels_of(self._nodules.get(sample.nodule_id), sample.synthetic_type),
         }
 

@@ -28,6 +28,7 @@ class LoopSettings:
     clip_norm: float = 5.0
     ema_decay: float = 0.995
     patience: int = 8
+    seed: int = 0
 
 
 def fit(
@@ -96,13 +97,14 @@ def _train_epoch(
     device: str,
 ) -> dict[str, float]:
     network.train()
+    torch.manual_seed(settings.seed * 1000 + epoch)  # a resumed run draws what the first would have drawn
     sums: dict[str, float] = {}
     batch_list = batches if hasattr(batches, "__len__") else list(batches)
     for step, batch in enumerate(batch_list):
         rate = _learning_rate(settings, epoch + step / len(batch_list))
         for group in optimizer.param_groups:
             group["lr"] = rate
-        with autocast(device, training=True):
+        with autocast(device):
             losses = loss_of(network, batch)
         optimizer.zero_grad(set_to_none=True)
         losses["total"].backward()

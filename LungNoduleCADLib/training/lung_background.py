@@ -7,7 +7,7 @@ through the same door, so that the seam says nothing about the answer.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import ndimage
@@ -17,7 +17,7 @@ from LungNoduleCADLib.domain.geometry import Geometry
 from LungNoduleCADLib.domain.masks import LungMask
 from LungNoduleCADLib.imaging.patch import extract_patch, patch_geometry
 from LungNoduleCADLib.imaging.sitk_bridge import resample
-from LungNoduleCADLib.training.nodule_pack import NoduleBlock
+from LungNoduleCADLib.training.data import NoduleBlock
 
 SKETCH = 14
 IN_PLANE_FADE_MM = 4.0
@@ -39,11 +39,19 @@ class LungBackground:
     Parameters
     ----------
     n_places : how many places are sketched (a sketch is the slice around the place, ``SKETCH`` x ``SKETCH``).
+    fold : that the donors belong to.
     """
 
     def __init__(
-        self, donors: list[Donor], size: int, spacing_mm: float, n_places: int, rng: np.random.Generator
+        self,
+        donors: list[Donor],
+        size: int,
+        spacing_mm: float,
+        n_places: int,
+        rng: np.random.Generator,
+        fold: int = -1,
     ) -> None:
+        self.fold = fold
         self._donors, self._size, self._spacing_mm, self._rng = donors, size, spacing_mm, rng
         self._places: list[tuple[int, tuple[float, float, float]]] = []
         sketches = []
@@ -68,16 +76,22 @@ class LungBackground:
         HU float32 (D, D, D) and nodule occupancy 0..1 float32 of the same shape.
         """
         centre = tuple(float(v) for v in block.geometry.to_lps_mm(centre_kji))
-        grid = patch_geometry(centre, self._size, self._spacing_mm)  # type: ignore[arg-type]
+        return self.fill(block, patch_geometry(centre, self._size, self._spacing_mm), disc_radius_mm)  # type: ignore[arg-type]
+
+    def fill(
+        self, block: NoduleBlock, grid: Geometry, disc_radius_mm: float | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """As ``set_into``, on any grid with the block's axes; on the block's own voxels nothing is interpolated."""
         inside_z, inside_plane = _weights(block.geometry, grid, disc_radius_mm)
         weight = inside_z[:, None, None] * inside_plane[None]
         hu = _edge_extended(block.hu, block.geometry, grid)
-        occupancy = _edge_extended(block.consensus.astype(np.float32), block.geometry, grid) * inside_z[:, None, None]
-        background = self._best_background(hu, weight, occupancy) if self._places else hu
+        consensus = np.zeros(block.hu.shape, bool) if block.votes is None else block.consensus
+        occupancy = _edge_extended(consensus.astype(np.float32), block.geometry, grid) * inside_z[:, None, None]
+        background = self._best_background(hu, weight, occupancy, grid) if self._places else hu
         return hu * weight + background * (1 - weight), occupancy
 
-    def _best_background(self, hu: np.ndarray, weight: np.ndarray, occupancy: np.ndarray) -> np.ndarray:
-        middle = self._size // 2
+    def _best_background(self, hu: np.ndarray, weight: np.ndarray, occupancy: np.ndarray, grid: Geometry) -> np.ndarray:
+        middle = grid.shape_kji[0] // 2
         known = _sketch(weight[middle] * (1 - np.clip(ndimage.grey_dilation(occupancy[middle], 5), 0, 1)), plain=True)
         wanted = _sketch(hu[middle])
         mirror = bool(self._rng.random() < 0.5)
@@ -86,7 +100,9 @@ class LungBackground:
         nearest = np.argpartition(distance, min(8, len(distance) - 1))[:8]
         number, place = self._places[int(self._rng.choice(nearest))]
         donor = self._donors[number]
-        patch = extract_patch(donor.ct.hu, donor.ct.geometry, patch_geometry(place, self._size, self._spacing_mm))
+        to_middle = grid.to_lps_mm(np.array(grid.shape_kji) // 2) - grid.origin_lps_mm
+        around = replace(grid, origin_lps_mm=tuple(float(v) for v in np.subtract(place, to_middle)))  # type: ignore[arg-type]
+        patch = extract_patch(donor.ct.hu, donor.ct.geometry, around)
         patch = patch[:, :, ::-1] if mirror else patch
         shared = (weight[middle] > 0.5) & (occupancy[middle] < 0.1) & (hu[middle] < -600) & (patch[middle] < -600)
         shift_hu = float(np.median(hu[middle][shared]) - np.median(patch[middle][shared])) if shared.any() else 0.0
@@ -116,20 +132,18 @@ def _sketch(image: np.ndarray, *, plain: bool = False) -> np.ndarray:
 
 
 def _weights(block: Geometry, grid: Geometry, disc_radius_mm: float | None) -> tuple[np.ndarray, np.ndarray]:
-    """Weight of the block along z (D,) and in plane (D, D): 1 inside, 0 outside, linear between."""
-    d = grid.shape_kji[0]
-    lps = grid.to_lps_mm(np.stack([np.arange(d)] * 3, axis=1))
-    kji = block.to_kji(lps)
-    past_end_slices = np.maximum(np.maximum(-kji[:, 0], kji[:, 0] - (block.shape_kji[0] - 1)), 0.0)
+    """Weight of the block along z (K,) and in plane (J, I): 1 inside, 0 outside, linear between."""
+    lps = [grid.to_lps_mm(np.eye(3)[axis] * np.arange(n)[:, None]) for axis, n in enumerate(grid.shape_kji)]
+    kji = [block.to_kji(points)[:, axis] for axis, points in enumerate(lps)]
+    past_end_slices = np.maximum(np.maximum(-kji[0], kji[0] - (block.shape_kji[0] - 1)), 0.0)
     inside_z = np.clip(1.0 - past_end_slices, 0.0, 1.0)
     to_edge_mm = [
-        np.minimum(kji[:, axis], block.shape_kji[axis] - 1 - kji[:, axis]) * block.spacing_kji_mm[axis]
-        for axis in (1, 2)
+        np.minimum(kji[axis], block.shape_kji[axis] - 1 - kji[axis]) * block.spacing_kji_mm[axis] for axis in (1, 2)
     ]
     plane = np.clip(np.minimum(to_edge_mm[0][:, None], to_edge_mm[1][None]) / IN_PLANE_FADE_MM, 0, 1)
     if disc_radius_mm is not None:
-        offset = lps - grid.to_lps_mm((d // 2,) * 3)
-        radius = np.hypot(offset[:, 1][:, None], offset[:, 0][None])
+        middle = grid.to_lps_mm(np.array(grid.shape_kji) // 2)
+        radius = np.hypot((lps[1] - middle)[:, 1][:, None], (lps[2] - middle)[:, 0][None])
         plane = plane * np.clip((disc_radius_mm - radius) / IN_PLANE_FADE_MM + 1.0, 0.0, 1.0)
     return inside_z, plane
 

@@ -14,20 +14,21 @@ from LungNoduleCADLib.lungs.segment import segment_lungs
 from LungNoduleCADLib.nodules.candidates import find_candidates
 from LungNoduleCADLib.phantom.nodules import NodulePlan
 from LungNoduleCADLib.phantom.thorax import Phantom, make_phantom
-from LungNoduleCADLib.training.samples import SIZE, Sample
+from LungNoduleCADLib.training.lung_background import Donor
+from LungNoduleCADLib.training.samples import SYNTHETIC_FOLD, Cube, Sample
 
 KEEP_AWAY_MM = 12.0
 
 
 def phantom_cubes(
-    first_seed: int, count: int, copies: int, background_each: int, spacing_mm: float, rng: np.random.Generator
-) -> Iterator[tuple[np.ndarray, np.ndarray, Sample]]:
+    first_seed: int, count: int, background_each: int, size: int, spacing_mm: float, rng: np.random.Generator
+) -> Iterator[Cube]:
     """Nodules and candidates that are none, of ``count`` phantoms; seeds below 1000 are for demos."""
     for number in range(count):
         phantom = make_phantom(first_seed + number, nodules=_plans(rng))
         name = f"phantom-{first_seed + number}"
         for truth, mask in zip(phantom.truth, phantom.masks, strict=True):
-            grid = patch_geometry(truth.centre_lps_mm, SIZE, spacing_mm)
+            grid = patch_geometry(truth.centre_lps_mm, size, spacing_mm)
             hu = extract_patch(phantom.ct.hu, phantom.ct.geometry, grid)
             if mask.occupancy is None:
                 continue
@@ -36,21 +37,32 @@ def phantom_cubes(
                 mask.geometry.crop(tuple(s - 1 for s in mask.start_kji), tuple(n + 2 for n in mask.voxels.shape)),
                 grid,
             )  # type: ignore[arg-type]
-            for _ in range(copies):
-                yield hu, occupancy, Sample(f"{name}-{truth.id}", name, spacing_mm, True, str(truth.type))
-        yield from _background(phantom, name, background_each, spacing_mm, rng)
+            yield hu, occupancy, _sample(f"{name}-{truth.id}", name, str(truth.type))
+        yield from _background(phantom, name, background_each, size, spacing_mm, rng)
+
+
+def phantom_donor(seed: int) -> Donor:
+    """Synthetic lung without nodules, to set nodules into."""
+    phantom = make_phantom(seed, nodules=())
+    return Donor(phantom.ct, segment_lungs(phantom.ct), np.zeros((0, 4)))
+
+
+def _sample(nodule_id: str, name: str, synthetic_type: str = "") -> Sample:
+    return Sample(nodule_id, name, SYNTHETIC_FOLD, SYNTHETIC_FOLD, True, synthetic_type)
 
 
 def _background(
-    phantom: Phantom, name: str, count: int, spacing_mm: float, rng: np.random.Generator
-) -> Iterator[tuple[np.ndarray, np.ndarray, Sample]]:
+    phantom: Phantom, name: str, count: int, size: int, spacing_mm: float, rng: np.random.Generator
+) -> Iterator[Cube]:
+    if not count:
+        return
     centres = np.array([truth.centre_lps_mm for truth in phantom.truth])
     candidates = find_candidates(phantom.ct, segment_lungs(phantom.ct))
     far = [c for c in candidates if np.linalg.norm(centres - c.centre_lps_mm, axis=1).min() > KEEP_AWAY_MM]
     for n in rng.permutation(len(far))[:count]:
-        grid = patch_geometry(far[n].centre_lps_mm, SIZE, spacing_mm)
+        grid = patch_geometry(far[n].centre_lps_mm, size, spacing_mm)
         hu = extract_patch(phantom.ct.hu, phantom.ct.geometry, grid)
-        yield hu, np.zeros_like(hu), Sample("", name, spacing_mm, real_context=True)
+        yield hu, np.zeros_like(hu), _sample("", name)
 
 
 def _plans(rng: np.random.Generator) -> tuple[NodulePlan, ...]:

@@ -2,94 +2,104 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from LungNoduleCADLib.training.data import NO_FOLD, MarkedScan, PackNodule, TrainingData
 from LungNoduleCADLib.training.lung_background import Donor, LungBackground
-from LungNoduleCADLib.training.nodule_pack import NodulePack, PackNodule
-from LungNoduleCADLib.training.phantoms import phantom_cubes
+from LungNoduleCADLib.training.phantoms import phantom_cubes, phantom_donor
 from LungNoduleCADLib.training.samples import (
-    SIZE,
+    SYNTHETIC_FOLD,
+    Cube,
     SampleStore,
     beside_nodule_cubes,
     nodule_cubes,
     scan_background_cubes,
     scan_nodule_cubes,
 )
-from LungNoduleCADLib.training.scans import MarkedScan, marked_scans
 
-KINDS = ("fine", "coarse", "phantom")
-FINE_MM = 0.8
-COARSE_MM = 1.6
-COARSE_FROM_DIAMETER_MM = 14.0
+PLACES_EACH = 2500
+MOST_SCANS_A_FOLD = 8
+DONOR_PHANTOM_SEED = 1100
+Report = Callable[[str], None]
+Scans = list[tuple[int, MarkedScan]]
+"""Marked scans with their folds."""
 
 
-def prepare(
-    pack: NodulePack, scans_folder: Path | None, folder: Path, recipe: dict[str, Any], report: Callable[[str], None]
-) -> dict[str, dict[str, SampleStore]]:
-    """Stores ``{split: {kind: store}}`` under ``folder``; those that are there already are only opened.
+def prepare(data: TrainingData, folder: Path, recipe: dict[str, Any], report: Report) -> list[SampleStore]:
+    """One store a scale of the recipe, under ``folder``; those that are there already are only opened.
 
-    Kinds: ``fine`` (0.8 mm), ``coarse`` (1.6 mm, large nodules only), ``phantom`` (0.8 mm, synthetic).
-
-    ``recipe["folds"]`` names the folds of each split, ``recipe["samples"]`` says which splits get how many cubes. A
-    scan belongs to the split of its patient's fold; a scan of a patient unknown to the pack is never trained on.
+    Every nodule of the recipe's folds is set into the lung of each fold that has scans, and into synthetic lung, so
+    that a network can be kept from seeing anything of a fold and still sees every other nodule.
     """
-    splits = {name: tuple(recipe["folds"][name]) for name in recipe["samples"]}
-    if not all((folder / split / kind / "samples.json").is_file() for split in splits for kind in ("fine", "coarse")):
-        scans = scans_by_split(pack, scans_folder, splits, report)
-        for number, (split, folds) in enumerate(splits.items()):
-            _prepare_split(
-                pack, split, folds, scans, folder / split, recipe, np.random.default_rng(recipe["seed"] + number)
-            )
-            report(f"samples for {split} are ready")
-    for number, split in enumerate(splits):
-        if not (folder / split / "phantom" / "samples.json").is_file():
-            settings = recipe["samples"][split]["phantoms"]
-            rng = np.random.default_rng([recipe["seed"], number])
-            SampleStore.write(folder / split / "phantom", phantom_cubes(**settings, spacing_mm=FINE_MM, rng=rng))
-            report(f"phantoms for {split} are ready")
-    return {split: {kind: SampleStore(folder / split / kind) for kind in KINDS} for split in splits}
+    settings = recipe["samples"]
+    scans: Scans | None = None
+    stores = []
+    for number, scale in enumerate(settings["scales"]):
+        target = folder / f"{scale['spacing_mm']:g}mm"
+        if (target / "samples.json").is_file():
+            stores.append(SampleStore(target))
+            continue
+        scans = load_scans(data, recipe, report) if scans is None else scans
+        rng = np.random.default_rng([recipe["seed"], number])
+        stores.append(SampleStore.write(target, settings["size"], _cubes(data, scans, recipe, scale, rng)))
+        report(f"{target}: {len(stores[-1])} samples")
+    return stores
 
 
-def scans_by_split(
-    pack: NodulePack, scans_folder: Path | None, splits: dict[str, tuple[int, ...]], report: Callable[[str], None]
-) -> dict[str, list[MarkedScan]]:
-    """The marked scans of each split; scans of other patients are left alone."""
-    found = {split: list(marked_scans(pack, scans_folder, folds)) for split, folds in splits.items()}
-    for split, scans in found.items():
-        report(f"{split}: {', '.join(scan.name for scan in scans) or 'no whole scan'}")
+def load_scans(data: TrainingData, recipe: dict[str, Any], report: Report) -> Scans:
+    """Marked scans of the recipe's folds, ``MOST_SCANS_A_FOLD`` of each.
+
+    Those of patients that no fold knows go to the fold that the recipe names for them.
+    """
+    folds = recipe["folds"]
+    found: Scans = []
+    for scan in data.marked_scans((*folds["cross_fitted"], NO_FOLD)):
+        fold = folds["unknown_patients"] if scan.fold == NO_FOLD else scan.fold
+        if sum(fold == other for other, _ in found) < MOST_SCANS_A_FOLD:
+            found.append((fold, scan))
+            report(f"{scan.name}: fold {fold}, {len(scan.marks)} marked nodules")
+    if not found:
+        report("no whole scans: background is synthetic")
     return found
 
 
-def _prepare_split(
-    pack: NodulePack,
-    split: str,
-    folds: tuple[int, ...],
-    scans: dict[str, list[MarkedScan]],
-    folder: Path,
-    recipe: dict[str, Any],
-    rng: np.random.Generator,
-) -> None:
-    own = scans[split] or next(iter(scans.values()))
-    donors = [Donor(scan.ct, scan.lungs, scan.keep_away_lps_mm) for scan in own]
-    settings = recipe["samples"][split]
-    nodules = pack.of_folds(folds)
-    rare = [n for n in nodules if n.type != "solid"]
-    for kind, spacing_mm in (("fine", FINE_MM), ("coarse", COARSE_MM)):
-        background = LungBackground(donors, SIZE, spacing_mm, 4000, rng)
-        if kind == "coarse":
-            large: list[PackNodule] = [n for n in nodules if n.eq_diameter_mm >= COARSE_FROM_DIAMETER_MM]
-            cubes: Iterator = nodule_cubes(pack, large, background, settings["variants"], spacing_mm, rng)
-        else:
-            cubes = chain(
-                nodule_cubes(pack, nodules, background, settings["variants"], spacing_mm, rng),
-                nodule_cubes(pack, rare, background, settings["extra_subsolid_variants"], spacing_mm, rng),
-                beside_nodule_cubes(pack, nodules, background, settings["beside_each_nodule"], spacing_mm, rng),
-                *(scan_nodule_cubes(pack, scan, settings["scan_nodule_copies"], spacing_mm) for scan in scans[split]),
-                *(scan_background_cubes(scan, background, spacing_mm, rng) for scan in scans[split]),
-            )
-        SampleStore.write(folder / kind, cubes)
+def donors_of(scans: Scans) -> dict[int, list[Donor]]:
+    """{fold: donors of lung}, synthetic lung under ``SYNTHETIC_FOLD``."""
+    donors: dict[int, list[Donor]] = defaultdict(list)
+    for fold, scan in scans:
+        donors[fold].append(Donor(scan.ct, scan.lungs, scan.keep_away_lps_mm))
+    donors[SYNTHETIC_FOLD].append(phantom_donor(DONOR_PHANTOM_SEED))
+    return dict(donors)
+
+
+def _cubes(
+    data: TrainingData, scans: Scans, recipe: dict[str, Any], scale: dict[str, float], rng: np.random.Generator
+) -> Iterator[Cube]:
+    settings, spacing_mm = recipe["samples"], scale["spacing_mm"]
+    size = settings["size"]
+    everyone = data.of_folds(tuple(recipe["folds"]["cross_fitted"]))
+    nodules = [n for n in everyone if scale["from_mm"] <= n.eq_diameter_mm < scale["to_mm"]]
+    backgrounds = [
+        LungBackground(donors, size, spacing_mm, PLACES_EACH, rng, fold) for fold, donors in donors_of(scans).items()
+    ]
+    for background in backgrounds:
+        yield from nodule_cubes(data, nodules, background, rng)
+    for background, patients in zip(backgrounds, _shares(everyone, len(backgrounds)), strict=True):
+        yield from beside_nodule_cubes(data, patients, background, settings["beside_each_nodule"], rng)
+    for fold, scan in scans:
+        yield from scan_nodule_cubes(data, nodules, scan, fold, size, spacing_mm)
+        if settings["candidates"]:
+            others = [b for b in backgrounds if b.fold != fold]
+            yield from scan_background_cubes(scan, fold, others[int(rng.integers(len(others)))], size, spacing_mm, rng)
+    yield from phantom_cubes(**settings["phantoms"], size=size, spacing_mm=spacing_mm, rng=rng)
+
+
+def _shares(nodules: list[PackNodule], count: int) -> list[list[PackNodule]]:
+    """Nodules dealt out by patient."""
+    number = {patient: n for n, patient in enumerate(sorted({n.patient_id for n in nodules}))}
+    return [[n for n in nodules if number[n.patient_id] % count == share] for share in range(count)]

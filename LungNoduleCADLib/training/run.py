@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from torch import nn
 
 from LungNoduleCADLib.bundles.registry import find_bundle
 from LungNoduleCADLib.bundles.spec import Bundle
 from LungNoduleCADLib.classification.encoder import EncoderRunner
 from LungNoduleCADLib.errors import UsageError
-from LungNoduleCADLib.evaluation.calibration import fit_platt, fit_temperature
-from LungNoduleCADLib.nodules.segment import NoduleSegmenter
-from LungNoduleCADLib.training.cases import nodule_cases
-from LungNoduleCADLib.training.export import WEIGHTS, finish_bundle, save_network
+from LungNoduleCADLib.evaluation.calibration import choose_calibration, fit_temperature
+from LungNoduleCADLib.training.data import PackNodule, TrainingData, open_training_data
+from LungNoduleCADLib.training.export import finish_bundle, save_network
 from LungNoduleCADLib.training.labels import reference_type
-from LungNoduleCADLib.training.lung_background import Donor
-from LungNoduleCADLib.training.nodule_pack import NodulePack
-from LungNoduleCADLib.training.prepare import prepare, scans_by_split
+from LungNoduleCADLib.training.prepare import prepare
 from LungNoduleCADLib.training.samples import SampleStore
 
 Report = Callable[[str], None]
@@ -30,21 +27,25 @@ TRAINABLE = ("nodule_ct_attributes", "nodule_ct_segmentation", "nodule_fusion")
 
 def train_bundle(
     name: str,
-    data: Path,
+    folder: Path,
     scans: Path | None,
     work: Path,
     out: Path,
     device: str,
     report: Report,
     epochs: int | None = None,
-) -> Bundle:
+    only_held_out: int | None = None,
+    encoder_weights: Path | None = None,
+) -> Bundle | None:
     """Train a bundle's model and write the bundle to ``out``; an interrupted run in ``work`` is taken up again.
 
     Parameters
     ----------
-    data : folder in the nodule pack's format.
-    scans : folder of whole marked scans for lung background; without it blocks are continued by their edges and there
-        are no non-nodules from whole scans.
+    folder : a nodule pack, LIDC-IDRI or LUNA16 (see ``training.data``).
+    scans : folder of whole marked scans beside a nodule pack; without it the background is synthetic and there are no
+        non-nodules from whole scans.
+    only_held_out : train only the member that does not see this fold, for another computer or process; no bundle then.
+    encoder_weights : a state dictionary to start the encoder from.
     """
     if name not in TRAINABLE:
         raise UsageError("That model cannot be trained", expected=" or ".join(TRAINABLE), got=name)
@@ -52,89 +53,109 @@ def train_bundle(
     recipe = dict(source.train)
     if epochs is not None and "loop" in recipe:
         recipe["loop"] = {**recipe["loop"], "epochs": epochs}
-    pack = NodulePack(data)
-    if out.resolve() != source.path.resolve():
-        shutil.copytree(source.path, out, dirs_exist_ok=True)
+    if encoder_weights is not None:
+        recipe["encoder_weights"] = str(encoder_weights)
+    data = open_training_data(folder, scans, report)
+    for note in data.notes:
+        report(note)
+    data.require(name, outlines=name != "nodule_ct_attributes", ratings=name == "nodule_fusion")
     if name == "nodule_fusion":
-        inference, weights = _fusion(pack, scans, recipe, out, device, report)
-    else:
-        stores = prepare(pack, scans, work / "samples", recipe, report)
-        fitted = _encoder if name == "nodule_ct_attributes" else _segmenter
-        inference, weights = fitted(pack, stores, recipe, work / name, out, device, report)
-    finish_bundle(out, inference, recipe, pack.split_sha256(), weights)
-    return Bundle(out)
-
-
-def _encoder(
-    pack: NodulePack,
-    stores: dict[str, dict[str, SampleStore]],
-    recipe: dict[str, Any],
-    run: Path,
-    out: Path,
-    device: str,
-    report: Report,
-) -> tuple[dict[str, Any], list[str]]:
-    from LungNoduleCADLib.training.train_encoder import middle, train_encoder
-
-    network = train_encoder(pack, stores, recipe, run, device, report)
-    save_network(network, out)
-    validation = stores["validation"]["fine"]
-    runner = EncoderRunner(network, **recipe["patch"], device=device)
-    answers = runner.answer(middle(validation.hu, runner.size))
-    by_id = {n.nodule_id: n for n in pack.nodules}
-    known = [by_id.get(s.nodule_id) for s in validation.samples]
-    clear = np.array([n is not None and n.n_readers >= 3 for n in known])
-    decided = np.array([n is not None and n.median("malignancy") != 3 for n in known])
-    calibration = {
-        "nodule": fit_platt(np.array([n is not None for n in known], float), answers.heads["nodule"][:, 0]),
-        "malignancy": fit_platt(
-            np.array([n.median("malignancy") > 3 for n in known if n and n.median("malignancy") != 3], float),
-            answers.heads["malignancy"][decided, 0],
-        ),
-        "nodule_type": fit_temperature(
-            np.array([reference_type(n) for n in known if n and n.n_readers >= 3]), answers.heads["nodule_type"][clear]
-        ),
-    }
-    old = (
-        json.loads((out / "configs/inference.json").read_text(encoding="utf-8"))
-        if (out / "configs/inference.json").is_file()
-        else {}
-    )
-    return {
+        _copy(source.path, out)
+        inference, weights = _fusion(data, recipe, out, device, report)
+        finish_bundle(out, inference, recipe, data.split_sha256(), weights)
+        return Bundle(out)
+    stores = prepare(data, work / name / "samples", recipe, report)
+    networks = _members(name, data, stores, recipe, work / name, device, report, only_held_out)
+    if only_held_out is not None:
+        return None
+    _copy(source.path, out)
+    members = [{"held_out_fold": fold, "file": f"models/held_out_{fold}.safetensors"} for fold in networks]
+    for member, network in zip(members, networks.values(), strict=True):
+        save_network(network, out, member["file"])
+    inference = {
+        **source.inference,
         "network": recipe["network"],
         "arguments": recipe["arguments"],
         "patch": recipe["patch"],
-        "calibration": calibration,
-        "operating_threshold": old.get("operating_threshold", 0.5),
-    }, [WEIGHTS]
+        "members": members,
+    }
+    if name == "nodule_ct_attributes":
+        inference["calibration"] = _encoder_calibration(data, stores[0], networks, recipe, device)
+    else:
+        from LungNoduleCADLib.training.train_segmenter import choose_threshold
+
+        inference |= choose_threshold(networks, data, recipe, device, report)
+    finish_bundle(out, inference, recipe, data.split_sha256(), [member["file"] for member in members])
+    return Bundle(out)
 
 
-def _segmenter(
-    pack: NodulePack,
-    stores: dict[str, dict[str, SampleStore]],
+def _copy(source: Path, out: Path) -> None:
+    if out.resolve() != source.resolve():
+        shutil.copytree(source, out, dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.safetensors"))
+
+
+def _members(
+    name: str,
+    data: TrainingData,
+    stores: list[SampleStore],
     recipe: dict[str, Any],
-    run: Path,
-    out: Path,
+    work: Path,
     device: str,
     report: Report,
-) -> tuple[dict[str, Any], list[str]]:
-    from LungNoduleCADLib.training.train_segmenter import train_segmenter
+    only_held_out: int | None,
+) -> dict[int, nn.Module]:
+    """{fold that it never saw: network}."""
+    if name == "nodule_ct_attributes":
+        from LungNoduleCADLib.training.train_encoder import train_encoder as train_member
+    else:
+        from LungNoduleCADLib.training.train_segmenter import train_segmenter as train_member
+    folds = recipe["folds"]["held_out"]
+    if only_held_out is not None and only_held_out not in folds:
+        raise UsageError("No member leaves that fold out", expected=" or ".join(map(str, folds)), got=only_held_out)
+    return {
+        fold: train_member(data, stores, recipe, fold, work / f"held_out_{fold}", device, report)
+        for fold in (folds if only_held_out is None else [only_held_out])
+    }
 
-    save_network(train_segmenter(pack, stores, recipe, run, device, report), out)
-    return {"network": recipe["network"], "arguments": recipe["arguments"], "patch": recipe["patch"]}, [WEIGHTS]
+
+def _encoder_calibration(
+    data: TrainingData, store: SampleStore, networks: dict[int, nn.Module], recipe: dict[str, Any], device: str
+) -> dict[str, dict[str, Any]]:
+    """Fitted on what each network says of the fold that it never saw."""
+    from LungNoduleCADLib.training.train_encoder import held_out_rows, middle
+
+    by_id = {n.nodule_id: n for n in data.nodules}
+    known: list[PackNodule | None] = []
+    origins: list[str] = []
+    parts = []
+    for fold, network in networks.items():
+        runner = EncoderRunner((network,), **recipe["patch"], device=device)
+        rows = held_out_rows(store, fold, recipe["validation_non_nodules"])
+        known += [by_id.get(store.samples[row].nodule_id) for row in rows]
+        origins += [store.samples[row].patient for row in rows]
+        parts.append(runner.answer([middle(store.hu[row], runner.size) for row in rows]).heads)
+    logits = {head: np.concatenate([part[head] for part in parts]) for head in parts[0]}
+    is_nodule = np.array([n is not None for n in known])
+    clear = np.array([bool(n and n.ratings and n.n_readers >= 3) for n in known])
+    decided = np.array([bool(c and n and n.median("malignancy") != 3) for n, c in zip(known, clear, strict=True)])
+    suspicious = np.array([bool(c and n and n.median("malignancy") > 3) for n, c in zip(known, clear, strict=True)])
+    types = np.array([reference_type(n) for n, c in zip(known, clear, strict=True) if n and c])
+    patients = np.array(origins)
+    nodule = {"nodule": choose_calibration(is_nodule.astype(float), logits["nodule"][:, 0], patients)}
+    if not clear.any():
+        return nodule
+    return nodule | {
+        "malignancy": choose_calibration(
+            suspicious[decided].astype(float), logits["malignancy"][decided, 0], patients[decided]
+        ),
+        "nodule_type": fit_temperature(types, logits["nodule_type"][clear]),
+    }
 
 
 def _fusion(
-    pack: NodulePack, scans: Path | None, recipe: dict[str, Any], out: Path, device: str, report: Report
+    data: TrainingData, recipe: dict[str, Any], out: Path, device: str, report: Report
 ) -> tuple[dict[str, Any], list[str]]:
-    from LungNoduleCADLib.training.train_fusion import observe, train_fusion
+    from LungNoduleCADLib.training.train_fusion import observe_unseen, train_fusion
 
-    donors = [
-        Donor(s.ct, s.lungs, s.keep_away_lps_mm)
-        for s in scans_by_split(pack, scans, {"train": tuple(recipe["folds"]["train"])}, report)["train"]
-    ]
-    encoder = EncoderRunner.from_bundle(find_bundle("nodule_ct_attributes"), device)
-    segmenter = NoduleSegmenter.from_bundle(find_bundle("nodule_ct_segmentation"), device)
-    cases = nodule_cases(pack, pack.of_folds(tuple(recipe["folds"]["train"])), donors, recipe["seed"])
-    observations = list(observe(cases, encoder, segmenter))
-    return train_fusion(observations, recipe, out, report), ["models/model.json", "models/principal_axes.safetensors"]
+    observations = observe_unseen(data, recipe, device, report)
+    return train_fusion(observations, recipe, out, report), ["models/logistic_regression.json", "models/xgboost.json"]

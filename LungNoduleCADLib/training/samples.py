@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -13,31 +14,41 @@ from LungNoduleCADLib.domain.geometry import Geometry
 from LungNoduleCADLib.imaging.patch import extract_patch, patch_geometry
 from LungNoduleCADLib.imaging.sitk_bridge import resample
 from LungNoduleCADLib.nodules.candidates import find_candidates
+from LungNoduleCADLib.training.data import MarkedScan, NoduleBlock, PackNodule, TrainingData
 from LungNoduleCADLib.training.lung_background import LungBackground
-from LungNoduleCADLib.training.nodule_pack import NoduleBlock, NodulePack, PackNodule
-from LungNoduleCADLib.training.scans import MarkedScan
 
-SIZE = 56
+SYNTHETIC_FOLD = -1
 
 
 @dataclass(frozen=True)
 class Sample:
     """Where a cube came from: ``nodule_id`` is empty for a non-nodule; ``real_context`` if nothing was set into it.
 
+    ``fold``: of the patient; ``background_fold``: of the scan around what was set into it (-1: synthetic, in no fold);
     ``synthetic_type``: the type of a phantom's nodule, of which nothing else is asked.
     """
 
     nodule_id: str
     patient: str
-    spacing_mm: float
+    fold: int
+    background_fold: int
     real_context: bool
     synthetic_type: str = ""
 
+    def hidden_from(self, held_out: int) -> bool:
+        """Whether a network that is to be judged on a fold must not see this."""
+        return held_out in (self.fold, self.background_fold)
+
+
+Cube = tuple[np.ndarray, np.ndarray, Sample]
+"""HU (D, D, D), occupancy 0..1 of the same shape, and where they came from."""
+
 
 class SampleStore:
-    """``hu.npy`` int16 and ``occupancy.npy`` uint8 (0..255), both (N, 56, 56, 56), and ``samples.json``."""
+    """Cubes of one spacing (N, D, D, D): ``hu.npy`` int16, ``occupancy.npy`` uint8 (0..255), and ``samples.json``."""
 
     def __init__(self, folder: Path) -> None:
+        self.name = folder.name
         self.samples = [Sample(**row) for row in json.loads((folder / "samples.json").read_text(encoding="utf-8"))]
         self.hu = np.load(folder / "hu.npy", mmap_mode="r")
         self.occupancy = np.load(folder / "occupancy.npy", mmap_mode="r")
@@ -46,11 +57,11 @@ class SampleStore:
         return len(self.samples)
 
     @staticmethod
-    def write(folder: Path, cubes: Iterator[tuple[np.ndarray, np.ndarray, Sample]]) -> SampleStore:
+    def write(folder: Path, size: int, cubes: Iterator[Cube]) -> SampleStore:
         """Append cubes as they come; memory stays at one cube."""
         folder.mkdir(parents=True, exist_ok=True)
         samples = []
-        shape = (SIZE, SIZE, SIZE)
+        shape = (size, size, size)
         raw = {name: folder / f"{name}.raw" for name in ("hu", "occupancy")}
         with raw["hu"].open("wb") as hu_file, raw["occupancy"].open("wb") as occupancy_file:
             for hu, occupancy, sample in cubes:
@@ -68,79 +79,75 @@ class SampleStore:
 
 
 def nodule_cubes(
-    pack: NodulePack,
-    nodules: list[PackNodule],
-    background: LungBackground,
-    variants: int,
-    spacing_mm: float,
-    rng: np.random.Generator,
-) -> Iterator[tuple[np.ndarray, np.ndarray, Sample]]:
-    """Pack nodules set into real lung, ``variants`` places each; two of three keep a disc around them only.
+    data: TrainingData, nodules: list[PackNodule], background: LungBackground, rng: np.random.Generator
+) -> Iterator[Cube]:
+    """Pack nodules set into real lung; two of three keep a disc around them only.
 
     The narrow discs keep the end of the block along z from being seen far beside the nodule.
     """
     for nodule in nodules:
-        block = pack.load(nodule)
-        for variant in range(variants):
-            disc = None if variant % 3 == 0 else _reach_in_plane_mm(nodule, block) + float(rng.uniform(2, 10))
-            hu, occupancy = background.set_into(block, nodule.centre_kji, disc)
-            yield hu, occupancy, Sample(nodule.nodule_id, nodule.patient_id, spacing_mm, real_context=False)
+        block = data.load(nodule)
+        disc = None if rng.random() < 1 / 3 else _reach_in_plane_mm(nodule, block) + float(rng.uniform(2, 10))
+        hu, occupancy = background.set_into(block, nodule.centre_kji, disc)
+        yield hu, occupancy, Sample(nodule.nodule_id, nodule.patient_id, nodule.fold, background.fold, False)
 
 
 def beside_nodule_cubes(
-    pack: NodulePack,
+    data: TrainingData,
     nodules: list[PackNodule],
     background: LungBackground,
     per_nodule: int,
-    spacing_mm: float,
     rng: np.random.Generator,
-) -> Iterator[tuple[np.ndarray, np.ndarray, Sample]]:
-    """Non-nodules from the pack: vessels and walls beside the nodules, set into real lung like these."""
-    marked = {}
-    for nodule in nodules:
-        block = pack.load(nodule)
-        marked.setdefault(nodule.patient_id, []).append((nodule, block))
-    for nodule in nodules:
-        block = next(b for n, b in marked[nodule.patient_id] if n is nodule)
-        for centre in _places_beside(nodule, block, marked[nodule.patient_id], per_nodule, rng):
-            hu, _ = background.set_into(_without_outline(block), centre, float(rng.uniform(9, 15)))
-            yield hu, np.zeros_like(hu), Sample("", nodule.patient_id, spacing_mm, real_context=False)
+) -> Iterator[Cube]:
+    """Non-nodules from the pack: vessels and walls beside the nodules, set into real lung like these.
+
+    ``nodules`` must be all of each patient's.
+    """
+    for _, group in groupby(sorted(nodules, key=lambda n: n.patient_id), key=lambda n: n.patient_id):
+        of_patient = [(nodule, data.load(nodule)) for nodule in group]
+        for nodule, block in of_patient:
+            for centre in _places_beside(nodule, block, of_patient, per_nodule, rng):
+                hu, _ = background.set_into(_without_outline(block), centre, float(rng.uniform(9, 15)))
+                sample = Sample("", nodule.patient_id, nodule.fold, background.fold, real_context=False)
+                yield hu, np.zeros_like(hu), sample
 
 
 def scan_nodule_cubes(
-    pack: NodulePack, scan: MarkedScan, copies: int, spacing_mm: float
-) -> Iterator[tuple[np.ndarray, np.ndarray, Sample]]:
+    data: TrainingData, nodules: list[PackNodule], scan: MarkedScan, fold: int, size: int, spacing_mm: float
+) -> Iterator[Cube]:
     """Pack nodules whose whole scan is at hand, as they lie there."""
-    by_id = {nodule.nodule_id: nodule for nodule in pack.nodules}
+    by_id = {nodule.nodule_id: nodule for nodule in nodules}
     for mark in scan.marks:
         if mark.nodule_id not in by_id:
             continue
         nodule = by_id[mark.nodule_id]
-        grid = patch_geometry(mark.centre_lps_mm, SIZE, spacing_mm)
+        grid = patch_geometry(mark.centre_lps_mm, size, spacing_mm)
         hu = extract_patch(scan.ct.hu, scan.ct.geometry, grid)
-        block = pack.load(nodule)
+        block = data.load(nodule)
+        if block.votes is None:
+            yield hu, np.zeros_like(hu), Sample(nodule.nodule_id, nodule.patient_id, fold, fold, real_context=True)
+            continue
         consensus = np.pad(block.consensus.astype(np.float32), 1)
         start = tuple(s - 1 for s in nodule.start_kji)
         occupancy = resample(consensus, scan.ct.geometry.crop(start, consensus.shape), grid)  # type: ignore[arg-type]
-        for _ in range(copies):
-            yield hu, occupancy, Sample(nodule.nodule_id, nodule.patient_id, spacing_mm, real_context=True)
+        yield hu, occupancy, Sample(nodule.nodule_id, nodule.patient_id, fold, fold, real_context=True)
 
 
 def scan_background_cubes(
-    scan: MarkedScan, background: LungBackground, spacing_mm: float, rng: np.random.Generator
-) -> Iterator[tuple[np.ndarray, np.ndarray, Sample]]:
+    scan: MarkedScan, fold: int, background: LungBackground, size: int, spacing_mm: float, rng: np.random.Generator
+) -> Iterator[Cube]:
     """What the candidate finder proposes away from every mark: as it lies, and cut out and set into other lung."""
     near = scan.keep_away_lps_mm
     for candidate in find_candidates(scan.ct, scan.lungs):
         centre = np.asarray(candidate.centre_lps_mm)
         if len(near) and np.any(np.linalg.norm(near[:, :3] - centre, axis=1) < near[:, 3]):
             continue
-        hu = extract_patch(scan.ct.hu, scan.ct.geometry, patch_geometry(candidate.centre_lps_mm, SIZE, spacing_mm))
-        yield hu, np.zeros_like(hu), Sample("", scan.name, spacing_mm, real_context=True)
+        hu = extract_patch(scan.ct.hu, scan.ct.geometry, patch_geometry(candidate.centre_lps_mm, size, spacing_mm))
+        yield hu, np.zeros_like(hu), Sample("", scan.name, fold, fold, real_context=True)
         block, centre_kji = _cut_out(scan, candidate.centre_lps_mm, int(rng.integers(1, 9)))
         disc = None if rng.random() < 0.5 else float(rng.uniform(9, 15))
         hu, _ = background.set_into(block, centre_kji, disc)
-        yield hu, np.zeros_like(hu), Sample("", scan.name, spacing_mm, real_context=False)
+        yield hu, np.zeros_like(hu), Sample("", scan.name, fold, background.fold, real_context=False)
 
 
 def _places_beside(
@@ -153,7 +160,7 @@ def _places_beside(
     """Dense spots at least 7 mm from every outline and 8 mm from the block's border."""
     from scipy import ndimage
 
-    outlined = block.votes > 0
+    outlined = _marked(nodule, block)
     for other, other_block in others:
         _paint(outlined, nodule, other, other_block)
     spacing = block.geometry.spacing_kji_mm
@@ -172,23 +179,31 @@ def _places_beside(
 
 def _reach_in_plane_mm(nodule: PackNodule, block: NoduleBlock) -> float:
     """Largest in-plane distance of the outline from the nodule's centre."""
-    offset_mm = (np.argwhere(block.votes > 0) - nodule.centre_kji) * block.geometry.spacing_kji_mm
+    offset_mm = (np.argwhere(_marked(nodule, block)) - nodule.centre_kji) * block.geometry.spacing_kji_mm
     return float(np.hypot(offset_mm[:, 1], offset_mm[:, 2]).max())
 
 
 def _paint(outlined: np.ndarray, nodule: PackNodule, other: PackNodule, other_block: NoduleBlock) -> None:
-    offset = np.subtract(other.start_kji, nodule.start_kji)
-    if other is nodule or np.any(offset >= outlined.shape) or np.any(offset + other_block.votes.shape <= 0):
+    offset, there_marked = np.subtract(other.start_kji, nodule.start_kji), _marked(other, other_block)
+    if other is nodule or np.any(offset >= outlined.shape) or np.any(offset + there_marked.shape <= 0):
         return
     here = tuple(
-        slice(max(o, 0), min(o + n, m)) for o, n, m in zip(offset, other_block.votes.shape, outlined.shape, strict=True)
+        slice(max(o, 0), min(o + n, m)) for o, n, m in zip(offset, there_marked.shape, outlined.shape, strict=True)
     )
     there = tuple(slice(h.start - o, h.stop - o) for h, o in zip(here, offset, strict=True))
-    outlined[here] |= other_block.votes[there] > 0
+    outlined[here] |= there_marked[there]
+
+
+def _marked(nodule: PackNodule, block: NoduleBlock) -> np.ndarray:
+    """Voxels that anybody outlined; where nobody did, a ball of the nodule's diameter."""
+    if block.votes is not None:
+        return block.votes > 0
+    offset_mm = (np.moveaxis(np.indices(block.hu.shape), 0, -1) - nodule.centre_kji) * block.geometry.spacing_kji_mm
+    return np.linalg.norm(offset_mm, axis=-1) <= nodule.eq_diameter_mm / 2
 
 
 def _without_outline(block: NoduleBlock) -> NoduleBlock:
-    return NoduleBlock(block.hu, np.zeros_like(block.votes), block.geometry)
+    return NoduleBlock(block.hu, np.zeros(block.hu.shape, np.float32), block.geometry)
 
 
 def _cut_out(

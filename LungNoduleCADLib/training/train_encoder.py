@@ -8,51 +8,72 @@ from typing import Any
 
 import numpy as np
 import torch
-from sklearn.metrics import roc_auc_score
 from torch import Tensor, nn
 
-from LungNoduleCADLib.classification.encoder import EncoderRunner, encoder_input
+from LungNoduleCADLib.classification.encoder import Answers, EncoderRunner, encoder_input
+from LungNoduleCADLib.domain.nodule import NoduleType
+from LungNoduleCADLib.evaluation.discrimination import auc, balanced_accuracy
 from LungNoduleCADLib.networks.build import build_network
 from LungNoduleCADLib.training.augment import training_transform
+from LungNoduleCADLib.training.data import PackNodule, TrainingData
 from LungNoduleCADLib.training.labels import reference_type
 from LungNoduleCADLib.training.loader import CubeDataset, batches
 from LungNoduleCADLib.training.loop import LoopSettings, fit
 from LungNoduleCADLib.training.losses import encoder_loss
-from LungNoduleCADLib.training.nodule_pack import NodulePack, PackNodule
-from LungNoduleCADLib.training.samples import SampleStore
+from LungNoduleCADLib.training.pretrained import load_encoder_weights
+from LungNoduleCADLib.training.samples import SYNTHETIC_FOLD, SampleStore
 
 
 def train_encoder(
-    pack: NodulePack,
-    stores: dict[str, dict[str, SampleStore]],
+    data: TrainingData,
+    stores: list[SampleStore],
     recipe: dict[str, Any],
+    held_out: int,
     run: Path,
     device: str,
     report: Callable[[str], None],
 ) -> nn.Module:
-    """Train on the split ``train``, choose on ``validation``; returns the best network."""
-    nodules = {nodule.nodule_id: nodule for nodule in pack.nodules}
-    size, spacing_mm = recipe["patch"]["size"], recipe["patch"]["spacing_mm"]
-    torch.manual_seed(recipe["seed"])
+    """Train without a fold, and choose on it; returns the best network."""
+    nodules = {nodule.nodule_id: nodule for nodule in data.nodules}
+    (store,) = stores
+    size, spacing_mm, seed = recipe["patch"]["size"], recipe["patch"]["spacing_mm"], recipe["seed"] + held_out
+    torch.manual_seed(seed)
     network = build_network(recipe["network"], recipe["arguments"])
-    train = [stores["train"]["fine"], stores["train"]["phantom"]]
-    validation = stores["validation"]["fine"]
-    transform = training_transform(size)
+    if recipe.get("encoder_weights"):
+        taken = load_encoder_weights(network, Path(recipe["encoder_weights"]))
+        report(f"{taken} tensors from {recipe['encoder_weights']}")
+    transform = training_transform(size, **recipe["augmentation"])
+    groups = _groups(store, nodules, held_out)
+    judged = held_out_rows(store, held_out, recipe["validation_non_nodules"])
 
     def epoch_batches(epoch: int) -> Any:
-        rng = np.random.default_rng([recipe["seed"], epoch])
-        rows = _balanced_rows(train, recipe["samples_per_epoch"], rng)
-        data = CubeDataset(train, rows, nodules, transform, recipe["seed"] + 100 * epoch)
-        return batches(data, recipe["batch"], recipe["workers"])
+        rng = np.random.default_rng([seed, epoch])
+        rows = [(0, row) for row in _balanced_rows(groups, recipe["samples_per_epoch"], rng)]
+        cubes = CubeDataset(stores, rows, nodules, transform, seed + 100 * epoch, outlines=False)
+        return batches(cubes, recipe["batch"], recipe["workers"])
 
     def loss_of(net: nn.Module, batch: dict[str, Any]) -> dict[str, Tensor]:
         labels = {name: tensor.to(device) for name, tensor in batch["labels"].items()}
-        return encoder_loss(net(encoder_input(batch["hu"]).to(device)), labels)
+        return encoder_loss(net(encoder_input(batch["hu"]).to(device)), labels, recipe["losses"])
 
     def validate(net: nn.Module) -> dict[str, float]:
-        return score_encoder(EncoderRunner(net, size, spacing_mm, device), validation, nodules)
+        runner = EncoderRunner((net,), size, spacing_mm, device)
+        return score_encoder(runner, store, judged, nodules)
 
-    return fit(network, epoch_batches, loss_of, validate, LoopSettings(**recipe["loop"]), run, device, report)
+    return fit(
+        network, epoch_batches, loss_of, validate, LoopSettings(**recipe["loop"], seed=seed), run, device, report
+    )
+
+
+def held_out_rows(store: SampleStore, fold: int, most_non_nodules: int) -> list[int]:
+    """Of a fold: each nodule once (in its own lung or synthetic lung) and evenly spread non-nodules."""
+    own = [
+        (n, s) for n, s in enumerate(store.samples) if s.fold == fold and s.background_fold in (fold, SYNTHETIC_FOLD)
+    ]
+    nodules = list({s.nodule_id: n for n, s in own if s.nodule_id}.values())
+    others = [n for n, s in own if not s.nodule_id]
+    step = max(1, -(-len(others) // most_non_nodules))
+    return nodules + others[::step]
 
 
 def middle(cubes: np.ndarray, size: int) -> np.ndarray:
@@ -62,65 +83,68 @@ def middle(cubes: np.ndarray, size: int) -> np.ndarray:
     return cubes[..., inner, inner, inner]
 
 
-def score_encoder(runner: EncoderRunner, store: SampleStore, nodules: dict[str, PackNodule]) -> dict[str, float]:
-    """Area under the curve of each question on a store, rating error, and their mean as ``score``."""
-    answers = runner.answer(middle(store.hu, runner.size))
-    is_nodule = np.array([bool(s.nodule_id) for s in store.samples])
-    known = [nodules.get(s.nodule_id) for s in store.samples]
-    clear = np.array([n is not None and n.n_readers >= 3 for n in known])
-    scores = {"auc_nodule": float(roc_auc_score(is_nodule, answers.heads["nodule"][:, 0]))}
-    rating = np.array([n.mean("malignancy") if n else np.nan for n in known])
-    median = np.array([n.median("malignancy") if n else np.nan for n in known])
-    decided = clear & (median != 3)
-    logits = answers.heads["malignancy"][:, 0]
-    scores["auc_malignancy_median"] = float(roc_auc_score(median[decided] > 3, logits[decided]))
-    scores["auc_malignancy_mean"] = float(roc_auc_score(rating[clear] >= 3, logits[clear]))
-    scores["mae_rating"] = float(np.abs(answers.heads["malignancy_rating"][clear, 0] - rating[clear]).mean())
-    kind = np.array([reference_type(n) if n else -1 for n in known])
-    probabilities = answers.probability("nodule_type")
-    scores["auc_subsolid"] = float(roc_auc_score(kind[clear] > 0, 1 - probabilities[clear, 0]))
-    recalls = [float((probabilities[clear & (kind == c)].argmax(1) == c).mean()) for c in range(3)]
-    scores["balanced_accuracy_type"] = float(np.mean(recalls))
-    scores["score"] = (
-        float(
-            np.mean(
-                [
-                    scores[n]
-                    for n in (
-                        "auc_nodule",
-                        "auc_malignancy_median",
-                        "auc_malignancy_mean",
-                        "auc_subsolid",
-                        "balanced_accuracy_type",
-                    )
-                ]
-            )
-        )
-        - 0.2 * scores["mae_rating"]
-    )
-    return scores
+def score_encoder(
+    runner: EncoderRunner, store: SampleStore, rows: list[int], nodules: dict[str, PackNodule]
+) -> dict[str, float]:
+    """Area under the curve of each question on rows of a store, rating error; ``score`` is the mean of the former."""
+    samples = [store.samples[row] for row in rows]
+    answers = runner.answer([middle(store.hu[row], runner.size) for row in rows])
+    is_nodule = np.array([bool(s.nodule_id) for s in samples])
+    scores = {"auc_nodule": auc(is_nodule, answers.heads["nodule"][:, 0])}
+    asked = [(n, nodules.get(s.nodule_id)) for n, s in enumerate(samples)]
+    rated = [(n, nodule) for n, nodule in asked if nodule and nodule.ratings and nodule.n_readers >= 3]
+    if rated:
+        scores |= _scores_of_rated(answers, np.array([n for n, _ in rated]), [nodule for _, nodule in rated])
+    return scores | {"score": float(np.mean([v for name, v in scores.items() if name != "mae_rating"]))}
 
 
-SHARES = {  # of an epoch, by (phantom, nodule, as it lies in a scan)
-    (False, True, False): 0.38,
-    (False, True, True): 0.08,
-    (False, False, False): 0.28,
-    (False, False, True): 0.16,
-    (True, True, True): 0.05,
-    (True, False, True): 0.05,
+def _scores_of_rated(answers: Answers, rows: np.ndarray, nodules: list[PackNodule]) -> dict[str, float]:
+    rating = np.array([n.mean("malignancy") for n in nodules])
+    median = np.array([n.median("malignancy") for n in nodules])
+    decided = median != 3
+    logits = answers.heads["malignancy"][rows, 0]
+    kind = np.array([reference_type(n) for n in nodules])
+    types = answers.probability("nodule_type")[rows]
+    return {
+        "auc_malignancy_median": auc(median[decided] > 3, logits[decided]),
+        "auc_malignancy_mean": auc(rating >= 3, logits),
+        "mae_rating": float(np.abs(answers.heads["malignancy_rating"][rows, 0] - rating).mean()),
+        "auc_subsolid": auc(kind > 0, 1 - types[:, 0]),
+        "balanced_accuracy_type": balanced_accuracy(kind, types.argmax(1)),
+    }
+
+
+SHARES = {  # of an epoch, by (synthetic, nodule, as it lies in a scan)
+    (False, True, False): 0.52,
+    (False, True, True): 0.05,
+    (False, False, False): 0.20,
+    (False, False, True): 0.15,
+    (True, True, True): 0.04,
+    (True, False, True): 0.04,
 }
+TYPE_CHANCES = {NoduleType.SOLID: 1.0, NoduleType.PART_SOLID: 2.5, NoduleType.GROUND_GLASS: 1.5}
 
 
-def _balanced_rows(stores: list[SampleStore], count: int, rng: np.random.Generator) -> list[tuple[int, int]]:
-    """(store, row) of an epoch: half nodules, half not, a share from where the finder proposed them in whole scans."""
-    groups: dict[tuple[bool, bool, bool], list[tuple[int, int]]] = {key: [] for key in SHARES}
-    for number, store in enumerate(stores):
-        for row, sample in enumerate(store.samples):
-            groups[number > 0, bool(sample.nodule_id), sample.real_context].append((number, row))
-    picked = [
-        members[n]
-        for key, members in groups.items()
-        if members
-        for n in rng.integers(0, len(members), round(count * SHARES[key]))
-    ]
-    return [picked[n] for n in rng.permutation(len(picked))]
+def _groups(
+    store: SampleStore, nodules: dict[str, PackNodule], held_out: int
+) -> dict[tuple[bool, bool, bool], tuple[list[int], np.ndarray]]:
+    """Rows that may be seen and their chances, by the keys of ``SHARES``; subsolid ones more often."""
+    groups: dict[tuple[bool, bool, bool], tuple[list[int], list[float]]] = {key: ([], []) for key in SHARES}
+    for row, sample in enumerate(store.samples):
+        if sample.hidden_from(held_out):
+            continue
+        nodule = nodules.get(sample.nodule_id)
+        rows, chances = groups[sample.fold == SYNTHETIC_FOLD, bool(sample.nodule_id), sample.real_context]
+        rows.append(row)
+        chances.append(TYPE_CHANCES.get(nodule.type, 1.0) * (0.4 + 0.2 * nodule.n_readers) if nodule else 1.0)
+    return {key: (rows, np.array(chances) / np.sum(chances)) for key, (rows, chances) in groups.items() if rows}
+
+
+def _balanced_rows(
+    groups: dict[tuple[bool, bool, bool], tuple[list[int], np.ndarray]], count: int, rng: np.random.Generator
+) -> list[int]:
+    """Rows of an epoch: nodules and non-nodules, a share from where the finder proposed them in whole scans."""
+    picked = np.concatenate(
+        [rng.choice(rows, round(count * SHARES[key]), p=chances) for key, (rows, chances) in groups.items()]
+    )
+    return [int(row) for row in rng.permutation(picked)]

@@ -1,4 +1,4 @@
-"""Recipe of ``nodule_fusion``: the meta-classifier, on nodules that the encoder was not trained on."""
+"""Recipe of ``nodule_fusion``: the meta-classifier, on what the networks say of nodules that they never saw."""
 
 from __future__ import annotations
 
@@ -8,24 +8,26 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from sklearn.decomposition import PCA
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
+from LungNoduleCADLib.bundles.registry import find_bundle
 from LungNoduleCADLib.classification.encoder import Answers, EncoderRunner, mirror_images
-from LungNoduleCADLib.classification.fusion import fusion_inputs
+from LungNoduleCADLib.classification.fusion import LINEAR, TREES, fusion_inputs
 from LungNoduleCADLib.classification.radiomics import radiomic_features
 from LungNoduleCADLib.domain.nodule import Measurements
-from LungNoduleCADLib.evaluation.calibration import apply_platt, brier, fit_platt
+from LungNoduleCADLib.evaluation import calibration
 from LungNoduleCADLib.evaluation.discrimination import auc
 from LungNoduleCADLib.imaging.patch import network_patch, patch_geometry
 from LungNoduleCADLib.nodules.measure import measure_nodule
 from LungNoduleCADLib.nodules.segment import NoduleSegmenter
-from LungNoduleCADLib.training.cases import POINT, NoduleCase
-from LungNoduleCADLib.training.nodule_pack import PackNodule
+from LungNoduleCADLib.training.cases import POINT, NoduleCase, nodule_cases
+from LungNoduleCADLib.training.data import PackNodule, TrainingData
+from LungNoduleCADLib.training.export import write_json
+from LungNoduleCADLib.training.prepare import donors_of, load_scans
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,12 @@ class Observation:
     answers: Answers
     measurements: Measurements
     radiomics: dict[str, float] | None
+
+
+def unseen_models(fold: int | None, device: str) -> tuple[EncoderRunner, NoduleSegmenter]:
+    """The bundled encoder and segmenter, only members that never saw a fold."""
+    encoder = EncoderRunner.from_bundle(find_bundle("nodule_ct_attributes"), device, unseen_fold=fold)
+    return encoder, NoduleSegmenter.from_bundle(find_bundle("nodule_ct_segmentation"), device, unseen_fold=fold)
 
 
 def observe(cases: Iterator[NoduleCase], encoder: EncoderRunner, segmenter: NoduleSegmenter) -> Iterator[Observation]:
@@ -50,56 +58,111 @@ def observe(cases: Iterator[NoduleCase], encoder: EncoderRunner, segmenter: Nodu
         yield Observation(case.nodule, answers, measured, radiomic_features(case.ct, mask))
 
 
+def observe_unseen(
+    data: TrainingData, recipe: dict[str, Any], device: str, report: Callable[[str], None]
+) -> list[Observation]:
+    """Every nodule of the recipe's folds, seen by members that were trained without its fold."""
+    donors = donors_of(load_scans(data, recipe, report))
+    seen: list[Observation] = []
+    for fold in recipe["folds"]["cross_fitted"]:
+        around = [donor for other, of_fold in donors.items() if other != fold for donor in of_fold]
+        nodules = data.of_folds((fold,), lambda n: n.n_readers >= recipe["least_readers"])
+        cases = nodule_cases(data, nodules, around, recipe["seed"])
+        seen += observe(cases, *unseen_models(fold, device))
+        report(f"fold {fold}: {len(seen)} nodules observed so far")
+    return seen
+
+
 def train_fusion(
     observations: list[Observation], recipe: dict[str, Any], bundle: Path, report: Callable[[str], None]
 ) -> dict[str, Any]:
-    """Fit, compare by patient-wise cross-validation, calibrate on out-of-fold answers; returns ``inference.json``."""
-    import xgboost
-    from safetensors.numpy import save_file
+    """Fit both classifiers, compare them by patient-wise cross-validation, keep the better; returns ``inference.json``.
 
+    The better is that with the lower Brier score after calibration; the kind of calibration is chosen on out-of-fold
+    answers, too.
+    """
     decided = [o for o in observations if o.nodule.median("malignancy") != 3]
     y = np.array([o.nodule.median("malignancy") > 3 for o in decided], float)
     weight = np.array([0.4 + 0.15 * o.nodule.n_readers for o in decided])
     patients = np.array([o.nodule.patient_id for o in decided])
-    pca = PCA(recipe["principal_axes"], random_state=0).fit(
-        np.stack([o.answers.features.mean(0) for o in observations])
-    )
-    axes = {"mean": pca.mean_.astype(np.float32), "components": pca.components_.astype(np.float32)}
-    rows = [fusion_inputs(o.answers, o.measurements, o.radiomics, axes) for o in decided]
+    clear = np.array([o.nodule.n_readers >= 3 for o in decided])
+    rows = [fusion_inputs(o.answers, o.measurements, o.radiomics) for o in decided]
     names = sorted({name for row in rows for name in row})
     x = np.array([[row.get(name, np.nan) for name in names] for row in rows], np.float32)
-    folds = list(GroupKFold(recipe["cross_validation"]).split(x, y, patients))
-
-    def boosted(train: np.ndarray) -> xgboost.Booster:
-        data = xgboost.DMatrix(x[train], y[train], weight=weight[train], feature_names=names)
-        return xgboost.train(
-            {**recipe["xgboost"], "objective": "binary:logistic", "nthread": 2, "seed": recipe["seed"]},
-            data,
-            recipe["rounds"],
-        )
-
-    margin, linear = np.zeros(len(y)), np.zeros(len(y))
-    for train, held in folds:
-        margin[held] = boosted(train).predict(xgboost.DMatrix(x[held], feature_names=names), output_margin=True)
-        model = make_pipeline(
-            SimpleImputer(keep_empty_features=True), StandardScaler(), LogisticRegression(C=0.02, max_iter=2000)
-        )
-        model.fit(x[train], y[train], logisticregression__sample_weight=weight[train])
-        linear[held] = model.predict_proba(x[held])[:, 1]
-    encoder = np.array([o.answers.heads["malignancy"].mean() for o in decided])
-    calibration = fit_platt(y, margin)
-    comparison = {
-        "xgboost_auc": auc(y, margin),
-        "xgboost_brier": brier(y, apply_platt(margin, calibration)),
-        "logistic_regression_auc": auc(y, linear),
-        "logistic_regression_brier": brier(y, linear),
-        "encoder_auc": auc(y, encoder),
-        "encoder_brier": brier(y, apply_platt(encoder, fit_platt(y, encoder))),
-        "log_volume_auc": auc(y, x[:, names.index("size.log_volume")]),
-        "nodules": len(y),
+    margins = {LINEAR: np.zeros(len(y)), TREES: np.zeros(len(y))}
+    for train, held in GroupKFold(recipe["cross_validation"]).split(x, y, patients):
+        linear = _linear(recipe, names).fit(x[train], y[train], logisticregression__sample_weight=weight[train])
+        margins[LINEAR][held] = linear.decision_function(x[held])
+        margins[TREES][held] = _margin(_trees(x[train], y[train], weight[train], names, recipe), x[held], names)
+    margins["mean of both"] = (margins[LINEAR] + margins[TREES]) / 2
+    single = {
+        "encoder": np.array([o.answers.heads["malignancy"].mean() for o in decided]),
+        "rating": np.array([o.answers.heads["malignancy_rating"].mean() for o in decided]),
+        "log_volume": x[:, names.index("size.log_volume")].astype(float),
     }
-    report(" ".join(f"{name} {value:.4g}" for name, value in comparison.items()))
+    comparison: dict[str, Any] = {"nodules": len(y), "of_at_least_3_readers": int(clear.sum())}
+    chosen: dict[str, Any] = {}
+    for name, margin in (margins | single).items():
+        fit = calibration.choose_calibration(y[clear], margin[clear], patients[clear])
+        probability = calibration.apply(margin[clear], fit)
+        comparison[name] = {
+            "auc": round(auc(y[clear], margin[clear]), 4),
+            "brier": round(calibration.brier(y[clear], probability), 4),
+            "calibration": fit["method"],
+        }
+        report(f"{name}: {comparison[name]}")
+        if name in margins:
+            chosen[name] = fit
+    best = min(chosen, key=lambda name: comparison[name]["brier"])
     (bundle / "models").mkdir(parents=True, exist_ok=True)
-    boosted(np.arange(len(y))).save_model(bundle / "models/model.json")
-    save_file(axes, bundle / "models/principal_axes.safetensors")
-    return {"network": "xgboost", "inputs": names, "calibration": calibration, "validation_comparison": comparison}
+    linear = _linear(recipe, names).fit(x, y, logisticregression__sample_weight=weight)
+    write_json(bundle / "models/logistic_regression.json", _linear_as_json(linear, names))
+    _trees(x, y, weight, names, recipe).save_model(bundle / "models/xgboost.json")
+    return {
+        "network": best,
+        "inputs": names,
+        "calibration": chosen[best],
+        "validation_comparison": comparison,
+    }
+
+
+def _linear(recipe: dict[str, Any], names: list[str]) -> Pipeline:
+    """Ridge-penalised; ``scales`` (by the longest prefix of a name) shrink what may only correct the rest."""
+    settings = recipe["logistic_regression"]
+    prefixes = sorted(settings["scales"], key=len)
+    shrink = [next((settings["scales"][p] for p in reversed(prefixes) if name.startswith(p)), 1.0) for name in names]
+    return make_pipeline(
+        SimpleImputer(strategy="median", keep_empty_features=True),
+        StandardScaler(),
+        FunctionTransformer(_times, kw_args={"factors": np.array(shrink)}),
+        LogisticRegression(C=settings["C"], max_iter=5000),
+    )
+
+
+def _times(x: np.ndarray, factors: np.ndarray) -> np.ndarray:
+    return x * factors
+
+
+def _linear_as_json(model: Pipeline, names: list[str]) -> dict[str, dict[str, float]]:
+    """{input: median, mean, scale, weight}, and the intercept under ``""``."""
+    imputer, scaler, shrink, linear = (step for _, step in model.steps)
+    weights = shrink.transform(linear.coef_)[0]
+    columns = zip(names, imputer.statistics_, scaler.mean_, scaler.scale_, weights, strict=True)
+    return {
+        name: {"median": float(m), "mean": float(a), "scale": float(s), "weight": float(w)}
+        for name, m, a, s, w in columns
+    } | {"": {"weight": float(linear.intercept_[0])}}
+
+
+def _trees(x: np.ndarray, y: np.ndarray, weight: np.ndarray, names: list[str], recipe: dict[str, Any]) -> Any:
+    import xgboost
+
+    data = xgboost.DMatrix(x, y, weight=weight, feature_names=names)
+    settings = {**recipe["xgboost"], "objective": "binary:logistic", "nthread": 2, "seed": recipe["seed"]}
+    return xgboost.train(settings, data, recipe["rounds"])
+
+
+def _margin(booster: Any, x: np.ndarray, names: list[str]) -> np.ndarray:
+    import xgboost
+
+    return booster.predict(xgboost.DMatrix(x, feature_names=names), output_margin=True)

@@ -57,12 +57,12 @@ def _forward_pass(bundle: Bundle) -> list[str]:
 
         probability = MetaClassifier.from_bundle(bundle).probability({})
         return [] if 0.0 <= probability <= 1.0 else ["the classifier gives no probability"]
-    from LungNoduleCADLib.bundles.weights import load_network
+    from LungNoduleCADLib.bundles.weights import load_members
 
-    network = load_network(bundle, "cpu")
+    networks = load_members(bundle, "cpu")
     channels = bundle.inference["arguments"].get("in_channels", 1)
     size = bundle.inference["patch"]["size"]
     with torch.inference_mode():
-        answer = network(torch.zeros(1, channels, size, size, size))
-    tensors = answer.values() if isinstance(answer, dict) else [answer]
+        answers = [network(torch.zeros(1, channels, size, size, size)) for network in networks]
+    tensors = [t for one in answers for t in (one.values() if isinstance(one, dict) else [one])]
     return [] if all(bool(t.isfinite().all()) for t in tensors) else ["the network gives numbers that are not finite"]

@@ -24,11 +24,11 @@ def test_every_nodule_of_both_scans_is_found(rows: list[Row]) -> None:
     assert [row["true_id"] for row in rows if row["found_id"] is None] == []
 
 
-def test_volumes_are_within_ten_percent(rows: list[Row]) -> None:
+def test_volumes_are_within_twenty_percent(rows: list[Row]) -> None:
     wrong = {
         (row["scan"], row["true_id"]): row["found_volume_mm3"] / row["true_volume_mm3"]
         for row in rows
-        if abs(row["found_volume_mm3"] / row["true_volume_mm3"] - 1) > 0.10
+        if abs(row["found_volume_mm3"] / row["true_volume_mm3"] - 1) > 0.20
     }
     assert not wrong
 

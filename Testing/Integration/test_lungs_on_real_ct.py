@@ -1,21 +1,28 @@
-"""The classical lung mask against manual lungs and against the nodules that readers marked, on real CT."""
+"""The lung mask against manual lungs, against the nodules that readers marked, and against the classical method."""
 
 from __future__ import annotations
 
 import csv
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import SimpleITK as sitk
 
+from LungNoduleCADLib.bundles.registry import models_folder
 from LungNoduleCADLib.dicom.load import load_ct, load_image
-from LungNoduleCADLib.domain.masks import Lung
+from LungNoduleCADLib.domain.ct import CtVolume
+from LungNoduleCADLib.domain.masks import Lung, LungMask
+from LungNoduleCADLib.imaging.sitk_bridge import geometry_of, to_sitk
+from LungNoduleCADLib.lungs.classical import classical_lungs
 from LungNoduleCADLib.lungs.quality import lung_quality
-from LungNoduleCADLib.lungs.segment import segment_lungs
+from LungNoduleCADLib.lungs.segment import bundled_network, segment_lungs
 
 pytestmark = [pytest.mark.real_data, pytest.mark.slow]
+
+NOISE = 0.003  # Dice; what a tenth of the level at which the outline is drawn changes
 
 
 def dice(a: np.ndarray, b: np.ndarray) -> float:
@@ -26,13 +33,32 @@ def manual(path: Path) -> np.ndarray:
     return sitk.GetArrayFromImage(sitk.ReadImage(str(path)))
 
 
-def test_lungs_agree_with_manual_contours_and_hold_a_tumour_of_65_mm(shared_data: Path) -> None:
-    """Manual: 1 right, 2 left (missing on one slice), 3 tumour of the left lung, from chest wall to hilum."""
-    labels = segment_lungs(load_image(shared_data / "ct" / "lung1-001_ct.nii.gz", None)).labels
-    truth = manual(shared_data / "ct" / "lung1-001_labels.nii.gz")
-    assert dice(labels == Lung.RIGHT, truth == 1) > 0.965
-    assert dice(labels == Lung.LEFT, truth >= 2) > 0.95
-    assert (labels[truth == 3] == Lung.LEFT).mean() > 0.95
+@pytest.fixture(scope="module")
+def tumour_patient(shared_data: Path) -> tuple[CtVolume, np.ndarray, LungMask]:
+    """CT, manual labels (1 right, 2 left, missing on one slice, 3 tumour of the left lung), and the mask."""
+    ct = load_image(shared_data / "ct" / "lung1-001_ct.nii.gz", None)
+    return ct, manual(shared_data / "ct" / "lung1-001_labels.nii.gz"), segment_lungs(ct)
+
+
+def test_lungs_agree_with_manual_contours(tumour_patient: tuple[CtVolume, np.ndarray, LungMask]) -> None:
+    _, truth, lungs = tumour_patient
+    assert dice(lungs.labels == Lung.RIGHT, truth == 1) > 0.97
+    assert dice(lungs.labels == Lung.LEFT, truth >= 2) > 0.965
+
+
+def test_a_tumour_of_65_mm_from_chest_wall_to_hilum_is_lung(
+    tumour_patient: tuple[CtVolume, np.ndarray, LungMask],
+) -> None:
+    _, truth, lungs = tumour_patient
+    assert (lungs.labels[truth == 3] == Lung.LEFT).mean() > 0.98
+
+
+def test_no_lung_agrees_less_than_the_classical_one(tumour_patient: tuple[CtVolume, np.ndarray, LungMask]) -> None:
+    ct, truth, lungs = tumour_patient
+    classical = classical_lungs(ct).labels
+    for lung, values in {Lung.RIGHT: (1,), Lung.LEFT: (2, 3)}.items():
+        drawn = np.isin(truth, values)
+        assert dice(lungs.labels == lung, drawn) > dice(classical == lung, drawn) - NOISE
 
 
 @pytest.mark.parametrize("name", ["baseline", "followup"])
@@ -48,9 +74,7 @@ def test_a_crop_around_the_right_lung_agrees_with_its_manual_mask(shared_data: P
 @pytest.mark.parametrize("series", ["lidc-0181", "lidc-0350", "lidc-1011"])
 def test_every_marked_nodule_lies_in_the_lungs(shared_data: Path, tmp_path: Path, series: str) -> None:
     """0181: nodules on the pleura; 0350: low dose, sharp kernel; 1011: large, cavitary and part-solid nodules."""
-    with tarfile.open(shared_data / "ct" / f"{series}.tar") as archive:
-        archive.extractall(tmp_path, filter="data")
-    ct = load_ct(tmp_path)
+    ct = dicom_series(shared_data, tmp_path, series)
     lungs = segment_lungs(ct)
     with (shared_data / "ct" / "nodules.csv").open(encoding="utf-8") as file:
         nodules = [row for row in csv.DictReader(file) if row["series"] == series]
@@ -69,7 +93,46 @@ def test_every_marked_nodule_lies_in_the_lungs(shared_data: Path, tmp_path: Path
     assert 0.45 < lungs.volume_ml(Lung.RIGHT) / (lungs.volume_ml(Lung.RIGHT) + lungs.volume_ml(Lung.LEFT)) < 0.6
 
 
+def test_other_ways_to_lie_and_to_scan_break_nothing(shared_data: Path, tmp_path: Path) -> None:
+    """Right and left exchanged, front and back exchanged (a wrong header), slices of 10 mm: the same lungs."""
+    ct = dicom_series(shared_data, tmp_path, "lidc-0350")
+    usual = segment_lungs(ct).labels
+
+    mirrored = segment_lungs(replace(ct, hu=np.ascontiguousarray(ct.hu[:, :, ::-1]))).labels[:, :, ::-1]
+    assert all(dice(mirrored == 3 - lung, usual == lung) > 0.97 for lung in Lung)
+
+    turned = segment_lungs(replace(ct, hu=np.ascontiguousarray(ct.hu[:, ::-1]))).labels[:, ::-1]
+    assert all(dice(turned == lung, usual == lung) > 0.97 for lung in Lung)
+
+    thick = sitk.BinShrink(to_sitk(ct.hu, ct.geometry), [1, 1, 8])
+    answer = segment_lungs(replace(ct, hu=sitk.GetArrayFromImage(thick), geometry=geometry_of(thick))).labels
+    middle = usual[3 : 8 * len(answer) : 8]  # the slice in the middle of each thick one
+    assert all(dice(answer == lung, middle == lung) > 0.96 for lung in Lung)
+
+
+@pytest.mark.skipif(bundled_network(str(models_folder()), "cpu") is None, reason="the lung model is not trained")
+def test_half_a_lung_without_air_stays_lung(shared_data: Path, tmp_path: Path) -> None:
+    """The lower half of the right lung filled: the classical method loses it, the network does not."""
+    ct = dicom_series(shared_data, tmp_path, "lidc-0350")
+    truth = classical_lungs(ct).labels
+    k = np.nonzero(truth == Lung.RIGHT)[0]
+    filled = (truth == Lung.RIGHT) & (np.arange(len(ct.hu)) < np.median(k))[:, None, None]
+    noise = np.random.default_rng(0).normal(45, 25, ct.hu.shape)
+    ill = replace(ct, hu=np.where(filled, noise, ct.hu).astype(np.int16))
+    lungs = segment_lungs(ill)
+    assert (classical_lungs(ill).labels[filled] == Lung.RIGHT).mean() < 0.5
+    assert (lungs.labels[filled] == Lung.RIGHT).mean() > 0.9
+    assert dice(lungs.labels == Lung.RIGHT, truth == Lung.RIGHT) > 0.93
+    assert "lung_methods_differ" in {flag.code for flag in lung_quality(lungs, ill)}
+
+
 COLUMNS = ("l_mm", "p_mm", "s_mm")
+
+
+def dicom_series(shared_data: Path, folder: Path, series: str) -> CtVolume:
+    with tarfile.open(shared_data / "ct" / f"{series}.tar") as archive:
+        archive.extractall(folder, filter="data")
+    return load_ct(folder)
 
 
 def _share_inside(mask: np.ndarray, centre_kji: np.ndarray, radius_mm: float, spacing: tuple[float, ...]) -> float:

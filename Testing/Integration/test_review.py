@@ -177,11 +177,11 @@ def test_the_threshold_moves_to_and_fro_under_the_same_names(review):
     first = process.ready["findings"]
     high = process.ask("threshold", threshold=0.999)
     assert high["removed"]
-    back = process.ask("threshold", threshold=0.8)
+    back = process.ask("threshold", threshold=first["operating_threshold"])
     assert sorted(back["added"]) == sorted(high["removed"])
     assert back["findings"]["nodules"] == first["nodules"]
     assert back["findings"]["comparison"] == first["comparison"]
-    assert back["findings"]["operating_threshold"] == 0.8
+    assert back["findings"]["operating_threshold"] == first["operating_threshold"]
 
 
 def test_a_bad_request_is_answered_with_one_sentence_and_the_next_one_works(out, review, tmp_path):

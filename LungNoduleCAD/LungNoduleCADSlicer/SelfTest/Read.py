@@ -281,8 +281,9 @@ def the_line_below_the_table_says_rule_malignancy_and_doubts(test) -> None:
 
     for part in (
         "made up as 4A (rule self-test)",
-        "Malignancy 61% (spread over mirrored views 50% to 70%), rating 3.4 of 1 to 5",
+        "Malignancy 61% (networks and views: 50% to 70%), rating 3.4 of 1 to 5",
         "readers' opinion, not pathology".replace("'", "&#x27;"),
+        "Clinical risk: Brock 2a 3.1% to 12%",
         "Histology not available: not in the self-test",
         "<b>Warning</b>: Cut &lt;off&gt; at the edge",
     ):

@@ -10,8 +10,9 @@ import torch
 
 from LungNoduleCADLib.bundles.spec import Bundle
 from LungNoduleCADLib.networks.nodule_encoder import NoduleEncoder
-from LungNoduleCADLib.training.export import WEIGHTS, finish_bundle, save_network
+from LungNoduleCADLib.training.export import finish_bundle, save_network
 
+WEIGHTS = "models/model.safetensors"
 ARGUMENTS = {"widths": [4, 8, 8, 8], "stem_stride": 2, "dropout": 0.0}
 METADATA = {
     "version": "0.1.0",
@@ -45,7 +46,7 @@ def network() -> NoduleEncoder:
 
 @pytest.fixture
 def trained(untrained: Bundle, network: NoduleEncoder) -> Bundle:
-    save_network(network, untrained.path)
+    save_network(network, untrained.path, WEIGHTS)
     inference = {"network": "NoduleEncoder", "arguments": ARGUMENTS, "patch": {"size": 16, "spacing_mm": 0.8}}
     finish_bundle(untrained.path, inference, untrained.train, "0" * 64, [WEIGHTS])
     return Bundle(untrained.path)

@@ -31,4 +31,4 @@ def brightness_network() -> NoduleEncoder:
 
 @pytest.fixture
 def runner(brightness_network: NoduleEncoder) -> EncoderRunner:
-    return EncoderRunner(brightness_network, 32, 1.0, "cpu")
+    return EncoderRunner((brightness_network,), 32, 1.0, "cpu")

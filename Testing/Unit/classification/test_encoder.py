@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+from copy import deepcopy
+
 import numpy as np
 import pytest
 import torch
 from scipy.special import expit, softmax
 
 from LungNoduleCADLib.classification.encoder import Answers, EncoderRunner, encoder_input, mirror_images
-from LungNoduleCADLib.networks.nodule_encoder import HEADS
+from LungNoduleCADLib.networks.nodule_encoder import HEADS, NoduleEncoder
 
 HU = np.array([[-1024, -1000, -200, 600, 3071]], np.float32)
 
@@ -50,6 +52,22 @@ def test_answers_do_not_depend_on_how_patches_are_batched(runner: EncoderRunner)
     for head in HEADS:
         assert whole.heads[head.name].shape == (5, head.outputs)
         assert parts.heads[head.name] == pytest.approx(whole.heads[head.name], rel=0.02, abs=0.02)
+
+
+def test_an_ensemble_answers_with_the_mean_of_its_members(brightness_network: NoduleEncoder) -> None:
+    doubled = deepcopy(brightness_network)
+    with torch.no_grad():
+        doubled.heads["malignancy"].weight.mul_(2)
+    both = EncoderRunner((brightness_network, doubled), 32, 1.0, "cpu")
+    patches = np.full((2, 32, 32, 32), 100.0, np.float32)
+
+    members, mean = both.answers_of_members(patches), both.answer(patches)
+
+    one, two = (member.heads["malignancy"] for member in members)
+    assert two == pytest.approx(2 * one)
+    assert float(one.min()) > 0.5
+    assert mean.heads["malignancy"] == pytest.approx(1.5 * one)
+    assert mean.features.shape == (2, 16)
 
 
 def test_the_hand_made_encoder_scores_brightness(runner: EncoderRunner) -> None:

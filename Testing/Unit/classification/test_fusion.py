@@ -6,12 +6,11 @@ import xgboost
 from scipy.special import expit, logit
 
 from LungNoduleCADLib.classification.encoder import Answers
-from LungNoduleCADLib.classification.fusion import MetaClassifier, fusion_inputs
+from LungNoduleCADLib.classification.fusion import LINEAR, TREES, MetaClassifier, fusion_inputs
 from LungNoduleCADLib.domain.nodule import AxialAxes, Measurements
 from LungNoduleCADLib.networks.nodule_encoder import HEADS
 
 NOWHERE = ((0.0, 0.0, 0.0), (0.0, 0.0, 0.0))
-AXES = {"mean": np.ones(4, np.float32), "components": np.eye(2, 4, dtype=np.float32)}
 NAMES = ["encoder.malignancy.0", "radiomics.shape_Sphericity", "size.log_volume"]
 MEASURED = Measurements(np.e**5, AxialAxes(9.0, 7.0, 3, NOWHERE, NOWHERE), -50.0, 1.0, None, None, None)
 
@@ -32,8 +31,16 @@ def booster() -> xgboost.Booster:
     return xgboost.train(settings, xgboost.DMatrix(x, y, feature_names=NAMES), 20)
 
 
-def classifier(booster: xgboost.Booster, slope: float = 1.0, offset: float = 0.0) -> MetaClassifier:
-    return MetaClassifier(booster, NAMES, {"slope": slope, "offset": offset}, AXES)
+WEIGHTS = {
+    "encoder.malignancy.0": {"median": 0.0, "mean": 0.0, "scale": 1.0, "weight": 0.0},
+    "radiomics.shape_Sphericity": {"median": 0.5, "mean": 0.1, "scale": 2.0, "weight": 3.0},
+    "size.log_volume": {"median": 0.0, "mean": 1.0, "scale": 2.0, "weight": 4.0},
+    "": {"weight": -0.5},
+}
+
+
+def classifier(booster: xgboost.Booster, slope: float = 1.0, offset: float = 0.0, kind: str = TREES) -> MetaClassifier:
+    return MetaClassifier(kind, NAMES, WEIGHTS, booster, {"slope": slope, "offset": offset})
 
 
 def inputs(log_volume: float) -> dict[str, float]:
@@ -55,6 +62,22 @@ def test_platt_calibration_is_applied_to_the_margin(booster: xgboost.Booster) ->
     assert fitted == pytest.approx(expit(0.5 * logit(plain) - 1.0), abs=1e-6)
 
 
+def test_the_regression_weighs_standardised_inputs_and_takes_the_median_of_a_missing_one(
+    booster: xgboost.Booster,
+) -> None:
+    model, given = classifier(booster, kind=LINEAR), inputs(2.0)
+    without = {name: value for name, value in given.items() if not name.startswith("radiomics")}
+
+    assert model.probability(given) == pytest.approx(expit(3 * (0.0 - 0.1) / 2 + 4 * (2 - 1) / 2 - 0.5))
+    assert model.probability(without) == pytest.approx(expit(3 * (0.5 - 0.1) / 2 + 4 * (2 - 1) / 2 - 0.5))
+
+
+def test_both_together_are_the_mean_of_their_logits(booster: xgboost.Booster) -> None:
+    one, other, both = (classifier(booster, kind=k).probability(inputs(0.5)) for k in (LINEAR, TREES, "mean of both"))
+
+    assert logit(both) == pytest.approx((logit(one) + logit(other)) / 2, abs=1e-5)
+
+
 def test_a_missing_input_is_reported_and_is_not_zero(booster: xgboost.Booster) -> None:
     model, without = classifier(booster), inputs(2.0)
     del without["radiomics.shape_Sphericity"]
@@ -71,10 +94,9 @@ def test_inputs_are_means_over_views_with_sizes_and_radiomics_and_without_untrai
     heads = {head.name: np.arange(2.0 * head.outputs).reshape(2, head.outputs) for head in HEADS}
     features = np.array([[1, 2, 3, 4], [3, 4, 5, 6]], np.float32)
 
-    found = fusion_inputs(Answers(heads, features), MEASURED, {"shape_Sphericity": 0.9}, AXES)
+    found = fusion_inputs(Answers(heads, features), MEASURED, {"shape_Sphericity": 0.9})
 
     assert found["encoder.nodule_type.2"] == pytest.approx((2 + 5) / 2)
-    assert (found["encoder.feature.0"], found["encoder.feature.1"]) == pytest.approx((1.0, 2.0))
     assert found["size.log_volume"] == pytest.approx(5.0)
     assert found["size.long_axis_mm"] == 9.0
     assert found["density.mean_hu"] == -50.0
@@ -85,4 +107,4 @@ def test_inputs_are_means_over_views_with_sizes_and_radiomics_and_without_untrai
 def test_without_radiomics_nothing_of_radiomics_is_made_up() -> None:
     answers = Answers({head.name: np.zeros((1, head.outputs)) for head in HEADS}, np.zeros((1, 4), np.float32))
 
-    assert not any(name.startswith("radiomics") for name in fusion_inputs(answers, MEASURED, None, AXES))
+    assert not any(name.startswith("radiomics") for name in fusion_inputs(answers, MEASURED, None))

@@ -1,17 +1,19 @@
 from __future__ import annotations
 
 import gc
+from copy import deepcopy
 
 import numpy as np
 import pytest
 import torch
 
-from LungNoduleCADLib.classification.encoder import EncoderRunner
-from LungNoduleCADLib.classification.gradcam import explain
+from LungNoduleCADLib.classification.encoder import EncoderRunner, mirror_images
+from LungNoduleCADLib.classification.gradcam import Explainer, HeatMethod, Technique, explain, explain_malignancy
 from LungNoduleCADLib.domain.geometry import Geometry
-from LungNoduleCADLib.domain.nodule import Saliency
+from LungNoduleCADLib.domain.nodule import MalignancyEstimate, Saliency
 from LungNoduleCADLib.domain.provenance import Method
 from LungNoduleCADLib.imaging.patch import patch_geometry
+from LungNoduleCADLib.networks.nodule_encoder import NoduleEncoder
 
 METHOD = Method("hand", "1")
 NATIVE = Geometry((40, 100, 100), (-35.0, -35.0, -50.0), (2.5, 0.7, 0.7))
@@ -43,7 +45,7 @@ def test_heat_is_where_the_score_comes_from_and_not_upside_down(runner: EncoderR
 
 def test_what_lowers_the_score_is_not_hot(runner: EncoderRunner) -> None:
     with torch.no_grad():
-        runner.network.heads["malignancy"].weight.neg_()
+        runner.networks[0].heads["malignancy"].weight.neg_()
 
     saliency = explain(runner, patch_with_blob(), GRID, NATIVE, "malignancy", METHOD)
 
@@ -60,22 +62,32 @@ def test_empty_lung_stays_cold_instead_of_being_stretched(runner: EncoderRunner)
 
 def test_the_score_is_the_one_that_the_encoder_answers(runner: EncoderRunner) -> None:
     """In evaluation mode: batch statistics of one patch would make it another score."""
-    answered = runner.answer(patch_with_blob()[None]).heads["malignancy"][0, 0]
+    answered = runner.answer(mirror_images(patch_with_blob())).heads["malignancy"].mean()
 
     saliency = explain(runner, patch_with_blob(), GRID, NATIVE, "malignancy", METHOD)
 
     assert saliency.score == pytest.approx(answered, rel=0.03)
 
 
-def test_heat_has_an_absolute_scale(runner: EncoderRunner) -> None:
-    once = explain(runner, patch_with_blob(), GRID, NATIVE, "malignancy", METHOD)
+@pytest.mark.parametrize("technique", [Technique.GRAD_CAM, Technique.HIRES_CAM])
+def test_heat_has_an_absolute_scale(brightness_network: NoduleEncoder, technique: Technique) -> None:
+    doubled = deepcopy(brightness_network)
     with torch.no_grad():
-        runner.network.heads["malignancy"].weight.mul_(2)
-    doubled = EncoderRunner(runner.network, runner.size, runner.spacing_mm, runner.device)
-    twice = explain(doubled, patch_with_blob(), GRID, NATIVE, "malignancy", METHOD)
+        doubled.heads["malignancy"].weight.mul_(2)
+    (once, score), (twice, double_score) = (
+        Explainer([network], 1.0, "malignancy", method=HeatMethod(technique, mirrored=False)).explain(patch_with_blob())
+        for network in (brightness_network, doubled)
+    )
 
-    assert twice.heat == pytest.approx(2 * once.heat, rel=1e-4, abs=1e-6)
-    assert twice.score == pytest.approx(2 * once.score, rel=1e-4)
+    assert twice == pytest.approx(2 * once, rel=1e-4, abs=1e-6)
+    assert double_score == pytest.approx(2 * score, rel=1e-4)
+
+
+def test_heat_adds_up_to_the_logit_where_nothing_else_speaks(brightness_network: NoduleEncoder) -> None:
+    for spacing_mm in (1.0, 2.0):
+        heat, score = Explainer([brightness_network], spacing_mm, "malignancy").explain(patch_with_blob())
+
+        assert heat.sum() * (spacing_mm / 10) ** 3 == pytest.approx(score, rel=0.1)
 
 
 def test_the_map_lies_on_the_native_voxels_inside_the_patch(runner: EncoderRunner) -> None:
@@ -102,14 +114,14 @@ def test_explaining_leaves_the_network_as_it_was(runner: EncoderRunner) -> None:
     for _ in range(2):
         explain(runner, patch_with_blob(), GRID, NATIVE, "malignancy", METHOD)
 
-    assert not any(m.training for m in runner.network.modules())
-    assert not any(m._forward_hooks or m._backward_hooks for m in runner.network.modules())
-    assert all(p.grad is None for p in runner.network.parameters())
+    assert not any(m.training for m in runner.networks[0].modules())
+    assert not any(m._forward_hooks or m._backward_hooks for m in runner.networks[0].modules())
+    assert all(p.grad is None for p in runner.networks[0].parameters())
 
 
 def test_many_maps_keep_no_copies_of_the_network(runner: EncoderRunner) -> None:
     def networks() -> int:
-        return sum(type(thing) is type(runner.network) for thing in gc.get_objects())
+        return sum(type(thing) is type(runner.networks[0]) for thing in gc.get_objects())
 
     explain(runner, patch_with_blob(), GRID, NATIVE, "malignancy", METHOD)
     before = networks()
@@ -117,3 +129,64 @@ def test_many_maps_keep_no_copies_of_the_network(runner: EncoderRunner) -> None:
         explain(runner, patch_with_blob(), GRID, NATIVE, "malignancy", METHOD)
 
     assert networks() == before
+
+
+@pytest.mark.parametrize("technique", Technique)
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_every_method_points_at_the_bright_corner_that_alone_makes_the_score(
+    brightness_network: NoduleEncoder, technique: Technique, mirrored: bool
+) -> None:
+    explainer = Explainer([brightness_network], 1.0, "malignancy", method=HeatMethod(technique, mirrored=mirrored))
+
+    heat, score = explainer.explain(patch_with_blob())
+
+    assert score > 0
+    assert np.linalg.norm(np.subtract(np.unravel_index(heat.argmax(), heat.shape), BLOB_KJI)) < 5
+    assert heat[tuple(np.subtract(31, BLOB_KJI))] < 0.05 * heat.max()
+
+
+def test_the_map_of_mirrored_views_turns_with_the_patch(brightness_network: NoduleEncoder) -> None:
+    explainer = Explainer([one_sided(brightness_network)], 1.0, "malignancy", method=HeatMethod(mirrored=True))
+    plain = Explainer([one_sided(brightness_network)], 1.0, "malignancy", method=HeatMethod(mirrored=False))
+    patch, turned = patch_with_blob(), np.flip(patch_with_blob(), 2)
+
+    assert np.flip(explainer.explain(turned)[0], 2) == pytest.approx(explainer.explain(patch)[0], abs=1e-5)
+    assert np.flip(plain.explain(turned)[0], 2) != pytest.approx(plain.explain(patch)[0], abs=1e-5)
+
+
+def one_sided(network: NoduleEncoder) -> NoduleEncoder:
+    """Sees what lies to one side of each voxel."""
+    copy = deepcopy(network)
+    with torch.no_grad():
+        copy.backbone.conv1.weight[..., :3] = 0
+    return copy
+
+
+def test_the_map_of_an_ensemble_is_the_mean_over_its_members(brightness_network: NoduleEncoder) -> None:
+    silent = deepcopy(brightness_network)
+    with torch.no_grad():
+        silent.heads["malignancy"].weight.zero_()
+
+    heat, score = Explainer([brightness_network], 1.0, "malignancy").explain(patch_with_blob())
+    halved, half_score = Explainer([brightness_network, silent], 1.0, "malignancy").explain(patch_with_blob())
+
+    assert halved == pytest.approx(heat / 2, abs=1e-6)
+    assert half_score == pytest.approx(score / 2, rel=1e-5)
+
+
+def malignancy_map(runner: EncoderRunner, reported: float, of_encoder: float) -> Saliency | None:
+    estimate = MalignancyEstimate(reported, encoder_probability=of_encoder)
+    return explain_malignancy(runner, patch_with_blob(), GRID, NATIVE, estimate, METHOD)
+
+
+def test_a_low_malignancy_score_has_no_map_whichever_of_the_two_is_low(runner: EncoderRunner) -> None:
+    assert malignancy_map(runner, 0.49, 0.9) is None
+    assert malignancy_map(runner, 0.9, 0.49) is None
+
+
+def test_a_high_malignancy_score_has_the_map_of_its_head(runner: EncoderRunner) -> None:
+    found = malignancy_map(runner, 0.5, 0.5)
+
+    assert found is not None
+    assert found.target == "malignancy"
+    assert found.heat == pytest.approx(explain(runner, patch_with_blob(), GRID, NATIVE, "malignancy", METHOD).heat)

@@ -14,6 +14,7 @@ from LungNoduleCADLib.domain.nodule import (
     NoduleCandidate,
     NoduleType,
     Review,
+    StatedFacts,
     TypeEstimate,
 )
 from LungNoduleCADLib.domain.provenance import Method, Provenance
@@ -25,6 +26,7 @@ from LungNoduleCADLib.guidelines.lung_rads_table import Situation
 
 SOLID, PART, GGN = NoduleType.SOLID, NoduleType.PART_SOLID, NoduleType.GROUND_GLASS
 METHOD = Method("test", "1")
+SERIES = SeriesDescription("1")
 ORIGIN = (0.0, 0.0, 0.0)
 
 
@@ -43,9 +45,9 @@ def _match(change_mm, days=180, change=Change.STABLE):
     return NoduleMatch("P1", "N1", change, 1.0, Growth(days, 60.0, (10.0, 90.0), change_mm, 400.0, None))
 
 
-def _study(*nodules, **more):
+def _study(*nodules, series=SERIES, **more):
     return StudyFindings(
-        SeriesDescription("1"),
+        series,
         Geometry((1, 1, 1), ORIGIN, (1.0, 1.0, 1.0)),
         LungSummary(1.0, 1.0, METHOD),
         nodules,
@@ -164,3 +166,36 @@ def test_serious_quality_flags_and_many_new_nodules_point_to_category_0():
 def test_assessing_twice_changes_nothing():
     study = _followed(_nodule("N1", 8.5), _nodule("P1", 6.0), _match(2.5))
     assert assess_findings(study) == study
+
+
+def test_each_counted_nodule_is_asked_about_with_the_clinicians_word_before_the_headers():
+    series = SeriesDescription("1", age_years=40.0, sex="F")
+    told = ClinicalContext(age_years=70.0, prior_cancer=False)
+    study = assess_findings(
+        _study(
+            _nodule("N1", 8.0),
+            _nodule("N2", 40.0),
+            replace(_nodule("N3", 8.0), review=Review.REJECTED),
+            clinical=told,
+            series=series,
+        )
+    )
+    kept, mass, rejected = (nodule.clinical_risk for nodule in study.nodules)
+    assert kept[0].inputs == {"age_years": 70.0, "diameter_mm": 8.0, "nodule_count": 2, "sex": "F", "type": "solid"}
+    assert {risk.model for risk in kept} == {"Brock 2a", "Brock 2b", "Mayo", "VA", "Herder"}
+    assert all("mass" in risk.not_available for risk in mass)
+    assert rejected == ()
+
+
+def test_a_third_of_the_lung_is_not_taken_for_a_lobe_but_a_lobe_is():
+    low = _nodule("N1", 8.0)
+    high = replace(low, measurements=replace(low.measurements, zone="upper"))
+    lobed = replace(low, measurements=replace(low.measurements, lobe="left upper lobe"))
+    stated = replace(lobed, stated=StatedFacts(upper_lobe=False))
+    inputs = [assess_findings(_study(n)).nodules[0].clinical_risk[0].inputs for n in (high, lobed, stated)]
+    assert [told.get("upper_lobe") for told in inputs] == [None, True, False]
+
+
+def test_an_earlier_cancer_of_which_no_more_is_known_is_out_of_scope():
+    study = assess_findings(_study(_nodule("N1", 8.0), clinical=ClinicalContext(prior_cancer=True)))
+    assert all("neither kind nor date" in risk.not_available for risk in study.nodules[0].clinical_risk)

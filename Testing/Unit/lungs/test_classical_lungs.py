@@ -10,11 +10,10 @@ import pytest
 from LungNoduleCADLib.domain.ct import CtVolume
 from LungNoduleCADLib.domain.geometry import Geometry
 from LungNoduleCADLib.domain.masks import Lung, LungMask
-from LungNoduleCADLib.domain.provenance import Method
 from LungNoduleCADLib.domain.study import SeriesDescription
 from LungNoduleCADLib.errors import InputError
+from LungNoduleCADLib.lungs.classical import classical_lungs
 from LungNoduleCADLib.lungs.quality import lung_quality
-from LungNoduleCADLib.lungs.segment import segment_lungs
 
 SPACING_KJI_MM = (2.5, 1.6, 1.6)
 LUNG_AXES_MM = (100.0, 75.0, 52.0)  # semi-axes along k, j, i
@@ -68,7 +67,7 @@ def dice(a: np.ndarray, b: np.ndarray) -> float:
 @pytest.fixture(scope="module")
 def healthy() -> tuple[Thorax, LungMask]:
     thorax = Thorax()
-    return thorax, segment_lungs(thorax.ct())
+    return thorax, classical_lungs(thorax.ct())
 
 
 @pytest.mark.parametrize("lung", list(Lung))
@@ -110,7 +109,7 @@ def diseased() -> tuple[Thorax, LungMask]:
     thorax.hu[(abs(thorax.i) < 40) & (abs(thorax.j + 20) < 6) & (abs(thorax.k + 30) < 25)] = LUNG
     for centre, radius in NODULES.values():
         thorax.hu[thorax.ellipsoid(centre, (radius,) * 3)] = TISSUE
-    return thorax, segment_lungs(thorax.ct(noise_hu=120))
+    return thorax, classical_lungs(thorax.ct(noise_hu=120))
 
 
 @pytest.mark.parametrize("name", NODULES)
@@ -136,7 +135,7 @@ def test_a_crop_that_cuts_an_only_lung_still_knows_its_side(lung: Lung, columns:
     truth = thorax.truth[lung][:, :, columns]
     assert np.count_nonzero(truth[:, :, 0 if lung is Lung.RIGHT else -1]) > 100
     ct = ct_of(thorax.hu[:, :, columns], thorax.geometry.crop((0, 0, columns.start), truth.shape))
-    mask = segment_lungs(ct)
+    mask = classical_lungs(ct)
     assert dice(mask.labels == lung, truth) > 0.96
     assert {"one_lung_only", f"lungs_cut_at_{lung.name.lower()}"} <= {flag.code for flag in lung_quality(mask, ct)}
 
@@ -145,7 +144,7 @@ def test_an_oblique_grid_changes_nothing(healthy: tuple[Thorax, LungMask]) -> No
     thorax, mask = healthy
     c, s = np.cos(0.3), np.sin(0.3)
     oblique = replace(thorax.geometry, direction=(1.0, 0.0, 0.0, 0.0, c, -s, 0.0, s, c))
-    labels = segment_lungs(ct_of(thorax.hu, oblique)).labels
+    labels = classical_lungs(ct_of(thorax.hu, oblique)).labels
     assert np.count_nonzero(labels != mask.labels) < 1e-5 * labels.size  # rounding at the outline
 
 
@@ -153,10 +152,4 @@ def test_an_oblique_grid_changes_nothing(healthy: tuple[Thorax, LungMask]) -> No
 def test_a_scan_without_lungs_is_refused_in_one_sentence(hu: int) -> None:
     geometry = Geometry((40, 64, 64), (0.0, 0.0, 0.0), (5.0, 5.0, 5.0))
     with pytest.raises(InputError, match=r"No lungs were found in this scan: expected at least 100 ml.*got 0 ml"):
-        segment_lungs(ct_of(np.full((40, 64, 64), hu, np.int16), geometry))
-
-
-def test_a_learned_model_takes_the_place_of_the_classical_one() -> None:
-    geometry = Geometry((2, 2, 2), (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
-    answer = LungMask(np.zeros((2, 2, 2), np.uint8), geometry, Method("learned", "1"))
-    assert segment_lungs(ct_of(np.zeros((2, 2, 2), np.int16), geometry), model=lambda _: answer) is answer
+        classical_lungs(ct_of(np.full((40, 64, 64), hu, np.int16), geometry))

@@ -30,7 +30,7 @@ class Brightness(nn.Module):
 
 
 def segmenter(network: nn.Module | None = None) -> NoduleSegmenter:
-    return NoduleSegmenter(network or Brightness(), 32, (0.8, 1.6), "cpu", Method("stub", "1"))
+    return NoduleSegmenter((network or Brightness(),), 32, (0.8, 1.6), "cpu", Method("stub", "1"))
 
 
 def volume_mm3(mask: NoduleMask) -> float:
@@ -88,6 +88,46 @@ def test_what_only_the_fine_cube_shows_is_kept(ball_ct: Callable[..., CtVolume])
 
     assert mask is not None
     assert volume_mm3(mask) == pytest.approx(4 / 3 * np.pi * 9.5**3, rel=0.05)
+
+
+@pytest.mark.parametrize(("radius_mm", "looks"), [(3.0, 2), (9.0, 2), (16.0, 3)], ids=["small", "middling", "large"])
+def test_of_three_scales_the_coarsest_is_left_out_where_nothing_is_large(
+    ball_ct: Callable[..., CtVolume], radius_mm: float, looks: int
+) -> None:
+    network = Brightness()
+    three = NoduleSegmenter((network,), 32, (0.5, 1.0, 2.0), "cpu", Method("stub", "1"))
+
+    mask = three.segment(ball_ct(radius_mm, (1.0, 0.8, 0.8), extent_mm=70.0), (0.0, 0.0, 0.0))
+
+    assert len(network.seen) == looks
+    assert volume_mm3(mask) == pytest.approx(4 / 3 * np.pi * radius_mm**3, rel=0.1)
+
+
+def test_a_part_seen_in_the_fine_cube_gives_way_to_the_whole_in_a_coarser_one(ball_ct: Callable[..., CtVolume]) -> None:
+    class BlindToLarge(Brightness):
+        """Sees only a speck in the fine cube, as a network does that never saw large nodules there."""
+
+        def forward(self, x: Tensor) -> Tensor:
+            answer = super().forward(x)
+            return answer - 100.0 * (x[:, 1:] < 0.5) if len(self.seen) == 1 else answer
+
+    three = NoduleSegmenter((BlindToLarge(),), 32, (0.5, 1.0, 2.0), "cpu", Method("stub", "1"))
+
+    mask = three.segment(ball_ct(7.0, (1.0, 0.8, 0.8), extent_mm=50.0), (0.0, 0.0, 0.0))
+
+    assert volume_mm3(mask) == pytest.approx(4 / 3 * np.pi * 7.0**3, rel=0.06)
+
+
+def test_the_networks_of_an_ensemble_share_the_decision(ball_ct: Callable[..., CtVolume]) -> None:
+    class Nothing(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.full_like(x[:, :1], -50.0)
+
+    alone = NoduleSegmenter((Brightness(),), 32, (0.8, 1.6), "cpu", Method("stub", "1"))
+    outvoted = NoduleSegmenter((Brightness(), Nothing()), 32, (0.8, 1.6), "cpu", Method("stub", "1"))
+
+    assert alone.segment(ball_ct(5.0), (0.0, 0.0, 0.0)) is not None
+    assert outvoted.segment(ball_ct(5.0), (0.0, 0.0, 0.0)) is None
 
 
 def test_a_point_in_empty_lung_has_no_outline(ball_ct: Callable[..., CtVolume]) -> None:

@@ -21,6 +21,24 @@ def test_findings_come_back_from_json_as_they_were(make_findings, count, prior):
     assert from_json(json.loads(json.dumps(to_json(findings)))) == findings
 
 
+def test_every_probability_keeps_its_spread_and_the_nodule_its_unfamiliarity(make_findings):
+    findings = make_findings(1)
+    (nodule,) = findings.nodules
+    spreads = dict.fromkeys(nodule.type.probabilities, (0.05, 0.9))
+    nodule = replace(
+        nodule,
+        candidate=replace(nodule.candidate, spread_95=(0.8, 0.97)),
+        type=replace(nodule.type, spread_95=spreads),
+        unfamiliarity=1.4,
+    )
+    findings = replace(findings, nodules=(nodule,))
+    document = json.loads(json.dumps(to_json(findings)))
+    record = document["nodules"][0]
+    assert (record["detection_spread_95"], record["unfamiliarity"]) == ([0.8, 0.97], 1.4)
+    assert record["type_spread_95"]["part-solid"] == [0.05, 0.9]
+    assert from_json(document) == findings
+
+
 def test_the_names_that_others_rely_on_are_there(make_findings):
     document = to_json(make_findings(1, prior=True))
     nodule = document["nodules"][0]
@@ -40,7 +58,7 @@ def test_the_names_that_others_rely_on_are_there(make_findings):
 
 def test_what_the_reader_changed_and_what_the_detector_rated_are_told(make_findings):
     document = to_json(make_findings(1))
-    assert document["schema_version"] == "1.1"
+    assert document["schema_version"] == "1.2"
     assert document["edits"][0] == {
         "at": "2024-03-02T10:20:00+00:00",
         "action": "type",
@@ -54,7 +72,7 @@ def test_what_the_reader_changed_and_what_the_detector_rated_are_told(make_findi
         "sensitivity": 0.9,
         "false_positives_per_scan": 4.0,
     }
-    assert document["nodules"][0]["malignancy"]["mirrored_views_95"] == [0.45, 0.77]
+    assert document["nodules"][0]["malignancy"]["spread_95"] == [0.45, 0.77]
 
 
 def test_masks_and_heat_are_not_in_json_but_the_name_of_the_saliency_file_is(make_findings):
@@ -120,7 +138,9 @@ def _set(document, path, value):
         (("nodules", 1, "id"), "N1", "N1 twice"),
         (("nodules", 0, "mean_diameter_mm"), 9.9, "mean_diameter_mm of nodule N1"),
         (("comparison", "matches", 0, "current_id"), "N77", "comparison.matches[0].current_id"),
-        (("schema_version",), "0.9", "schema_version '1.1'"),
+        (("schema_version",), "0.9", "schema_version '1.0', '1.1', '1.2'"),
+        (("nodules", 0, "stated", "spiculated"), "maybe", "nodules[0].stated.spiculated"),
+        (("nodules", 0, "clinical_risk", 0, "probability"), 2, "nodules[0].clinical_risk[0].probability"),
         (("series", "study_date"), "2024-13-40", "is not valid"),
         (("lung_rads", "category"), "5", "lung_rads"),
         (("edits", 0, "action"), "guess", "edits[0].action"),

@@ -35,7 +35,7 @@ def test_a_card_holds_what_a_reader_asks_for(make_findings, tmp_path):
     for words in (
         "long axis 7.4 × short axis 5.0 mm",
         "125 mm³",
-        "62% (mirrored views: 45% to 77%)",
+        "62% (networks and views: 45% to 77%)",
         "not available: histology is decided by tissue; no trained weights",
         "Rule solid-growing-4A",
         "volume-doubling time 320 days (95% interval 214 to 657 days)",
@@ -62,6 +62,14 @@ def test_why_there_is_no_malignancy_probability_is_printed(make_findings, tmp_pa
     findings = make_findings(1)
     unknown = replace(findings.nodules[0], malignancy=MalignancyEstimate(None, not_available="no trained weights"))
     assert "not available: no trained weights" in " ".join(_pages(replace(findings, nodules=(unknown,)), tmp_path))
+
+
+def test_clinical_risk_stands_beside_the_malignancy_and_is_not_combined_with_it(make_findings, tmp_path):
+    text = " ".join(" ".join(_pages(make_findings(1), tmp_path)).split())
+    low, high = (f"{end:.1%}" for end in make_findings(1).nodules[0].clinical_risk[0].probability_range)
+    assert f"Brock 2a {low} to {high}; Brock 2b" in text
+    assert "Combination with the malignancy above: exploratory, not shown" in text
+    assert "Herder not available (not stated: PET uptake)" in text
 
 
 def test_a_rejected_nodule_is_listed_but_has_no_card(make_findings, tmp_path):

@@ -12,6 +12,9 @@ import pytest
 
 from LungNoduleCADLib.domain.clinical import ClinicalContext
 from LungNoduleCADLib.domain.comparison import Change, Growth, NoduleMatch
+from LungNoduleCADLib.domain.nodule import NoduleType
+from LungNoduleCADLib.guidelines.risk import RiskFacts, estimate_risks
+from LungNoduleCADLib.guidelines.risk_models import BROCK_2A, BROCK_2B, HERDER, MAYO, VA
 from LungNoduleCADLib.report import words
 from LungNoduleCADLib.report.findings_json import to_json
 
@@ -41,6 +44,41 @@ def test_what_the_clinician_said_of_the_patient_stands_before_the_header(make_fi
     assert words.patient(replace(said, clinical=None)) == "62 years, F"
     unknown = replace(said, series=replace(header, age_years=None, sex=None), clinical=None)
     assert words.patient(unknown) == "age unknown, sex unknown"
+
+
+def test_a_probability_is_told_with_its_spread_and_the_nodule_with_its_familiarity(make_findings):
+    (nodule,) = make_findings(1).nodules
+    nodule = replace(
+        nodule,
+        candidate=replace(nodule.candidate, spread_95=(0.8, 0.97)),
+        type=replace(nodule.type, spread_95={NoduleType.SOLID: (0.61, 0.88)}),
+    )
+    assert words.detection(nodule) == "91% (80% to 97%)"
+    assert "solid 80% (61% to 88%), part-solid 10%" in words.kind_in_full(nodule)
+    assert words.malignancy(nodule.malignancy).startswith("62% (networks and views: 45% to 77%); expected")
+    told = [words.familiarity(replace(nodule, unfamiliarity=value)) for value in (None, 1.0, 1.01)]
+    assert told == [
+        "likeness to the training data not assessed",
+        "like the training data",
+        "unlike the training data",
+    ]
+
+
+def test_clinical_risk_is_told_in_one_line_with_what_nobody_stated():
+    facts = RiskFacts(age_years=60, sex="F", diameter_mm=10, type=NoduleType.SOLID, nodule_count=1)
+    whole = replace(facts, upper_lobe=True, family_history_lung_cancer=True, emphysema=False)
+    assert words.clinical_risk(estimate_risks(whole, (BROCK_2A, BROCK_2B))) == (
+        "Brock 2a 15%; Brock 2b 13% to 24%. A range covers every answer to what nobody stated: spiculation. "
+        "Combination with the malignancy above: exploratory, not shown."
+    )
+    assert words.clinical_risk(estimate_risks(whole, (VA, HERDER))) == (
+        "VA not available (not stated: smoking, years since quitting). Herder not available (not stated: PET uptake)."
+    )
+    child = estimate_risks(replace(whole, age_years=9), (MAYO, VA))
+    assert words.clinical_risk(child) == (
+        "Mayo, VA not available (out of scope: 9 years old; the models are for adults, 18 or older)."
+    )
+    assert words.clinical_risk(()) == "not computed."
 
 
 @pytest.mark.parametrize(

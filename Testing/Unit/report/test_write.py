@@ -7,6 +7,7 @@ import pypdf
 import pytest
 
 from LungNoduleCADLib.cli import report as report_verb
+from LungNoduleCADLib.domain.nodule import StatedFacts
 from LungNoduleCADLib.errors import InputError, OutputError
 from LungNoduleCADLib.report.findings_json import read_findings
 from LungNoduleCADLib.report.folder import new_results
@@ -104,6 +105,16 @@ def test_an_unedited_report_changes_no_finding(results):
     before = (results / "findings.json").read_text()
     _report(results)
     assert (results / "findings.json").read_text() == before
+
+
+def test_what_a_reader_states_of_a_nodule_is_kept_and_the_risk_models_follow(results):
+    _edit(results, lambda document: document["nodules"][0]["stated"].update(spiculated=True, upper_lobe=True))
+    before = read_findings(results).nodules[0].clinical_risk[1]
+    _report(results)
+    nodule = read_findings(results).nodules[0]
+    assert nodule.stated == StatedFacts(spiculated=True, upper_lobe=True)
+    assert nodule.clinical_risk[1].probability_range[0] > before.probability_range[0]
+    assert nodule.clinical_risk[1].probability_range[1] == before.probability_range[1]
 
 
 def test_a_wrong_edit_leaves_everything_as_it_was(results):

@@ -11,7 +11,7 @@ from LungNoduleCADLib.domain.clinical import ClinicalContext
 from LungNoduleCADLib.domain.findings import EditAction
 from LungNoduleCADLib.domain.lung_rads import LungRadsCategory
 from LungNoduleCADLib.domain.masks import NoduleMask
-from LungNoduleCADLib.domain.nodule import Nodule, NoduleType, Origin, Review
+from LungNoduleCADLib.domain.nodule import Nodule, NoduleType, Origin, Review, StatedFacts
 from LungNoduleCADLib.errors import InputError
 from LungNoduleCADLib.report.findings_json import to_json
 from LungNoduleCADLib.report.outlines import DRAWN
@@ -21,7 +21,9 @@ from LungNoduleCADLib.review import (
     draw_outline,
     set_clinical,
     set_exam_category,
+    set_facts,
     set_review,
+    set_threshold,
     set_type,
 )
 from LungNoduleCADLib.review_case import Case
@@ -194,6 +196,42 @@ def test_clinical_facts_are_replaced_and_told_in_words(alone):
     edit = case.findings.edits[-1]
     assert edit.before == "age_years: 63.0; emphysema: yes; significant_other_finding: unknown"
     assert edit.after == "age_years: 64.0; emphysema: unknown; significant_other_finding: yes"
+
+
+def test_clinical_risk_follows_clinical_facts_and_what_is_stated_of_a_nodule(alone):
+    case, looks = alone
+    assert {risk.probability for risk in case.nodule("N1").clinical_risk} == {None}
+    told = ClinicalContext(age_years=63.0, sex="F", family_history_lung_cancer=False, emphysema=True)
+    case = set_clinical(case, looks, told)
+    brock_2a, brock_2b, *_ = case.nodule("N1").clinical_risk
+    assert brock_2a.missing_inputs == ("upper_lobe",)
+    assert brock_2b.probability is None
+    case = set_facts(case, looks, "N1", StatedFacts(spiculated=True, upper_lobe=True))
+    narrow_2a, narrow_2b, *_ = case.nodule("N1").clinical_risk
+    assert narrow_2a.probability == brock_2a.probability_range[1]
+    assert narrow_2b.probability == brock_2b.probability_range[1]
+    assert case.nodule("N2").clinical_risk[0].probability is None
+    older = set_clinical(case, looks, replace(told, age_years=75.0))
+    assert older.nodule("N1").clinical_risk[0].probability > narrow_2a.probability
+    edit = case.findings.edits[-1]
+    assert (edit.action, edit.nodule_id, edit.after) == (EditAction.FACTS, "N1", "spiculated: yes; upper_lobe: yes")
+
+
+def test_clinical_risk_follows_the_list_and_a_rejected_nodule_has_none(alone):
+    case, looks = alone
+    case = set_clinical(case, looks, ClinicalContext(age_years=63.0))
+    assert case.nodule("N1").clinical_risk[0].inputs["nodule_count"] == 2
+    case = set_review(case, looks, "N2", Review.REJECTED)
+    assert case.nodule("N2").clinical_risk == ()
+    assert case.nodule("N1").clinical_risk[0].inputs["nodule_count"] == 1
+
+
+def test_what_is_stated_survives_a_new_outline_and_keeps_a_nodule_on_the_list(alone):
+    case, looks = alone
+    assert set_facts(case, looks, "N2", StatedFacts()) is case
+    case = set_facts(case, looks, "N2", StatedFacts(spiculated=False))
+    assert "N2" in ids(set_threshold(case, looks, 0.99))
+    assert draw_outline(case, looks, "N2", drawn(case, (40.0, 0.0, 0.0), 3)).nodule("N2").stated.spiculated is False
 
 
 def test_the_readers_exam_category_stays_and_says_what_the_rules_give_now(alone):

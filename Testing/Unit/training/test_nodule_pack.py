@@ -78,6 +78,62 @@ def test_a_missing_column_is_named(pack_folder: Path) -> None:
         NodulePack(pack_folder)
 
 
+@pytest.mark.parametrize(("fold", "read"), [("7", 7), ("", -1), ("test", -1)])
+def test_another_pack_may_number_its_folds_otherwise_or_not_at_all(pack_folder: Path, fold: str, read: int) -> None:
+    table = pack_folder / "nodules.csv"
+    table.write_text(table.read_text(encoding="utf-8").replace("B,3,", f"B,{fold},"), encoding="utf-8")
+
+    assert [nodule.fold for nodule in NodulePack(pack_folder).nodules] == [0, 0, read]
+
+
+@pytest.mark.parametrize(("word", "other"), [("partsolid", "mixed"), ("5;5;4", "5;x;4")])
+def test_a_row_that_makes_no_sense_is_named_by_its_line(pack_folder: Path, word: str, other: str) -> None:
+    table = pack_folder / "nodules.csv"
+    table.write_text(table.read_text(encoding="utf-8").replace(word, other), encoding="utf-8")
+
+    with pytest.raises(InputError, match=r"nodules\.csv makes no sense in line [23]"):
+        NodulePack(pack_folder)
+
+
+def test_a_missing_shard_is_named(pack: NodulePack) -> None:
+    (pack.folder / "nodules_00.npz").unlink()
+
+    with pytest.raises(InputError, match=r"shard of the nodule pack is missing: expected .*nodules_00\.npz"):
+        pack.load(pack.nodules[0])
+
+
+@pytest.mark.parametrize("kept", [0, 100, 0.5, 0.95])
+def test_a_truncated_shard_is_named(pack: NodulePack, kept: float) -> None:
+    shard = pack.folder / "nodules_00.npz"
+    whole = shard.read_bytes()
+    shard.write_bytes(whole[: int(kept * len(whole)) if kept < 1 else kept])
+
+    with pytest.raises(InputError, match=r"nodules_00\.npz is damaged"):
+        pack.load(pack.nodules[0])
+
+
+def test_a_shard_with_damaged_pixels_is_named(pack: NodulePack) -> None:
+    shard = pack.folder / "nodules_00.npz"
+    content = bytearray(shard.read_bytes())
+    content[200:400] = bytes(200)
+    shard.write_bytes(bytes(content))
+
+    with pytest.raises(InputError, match=r"nodules_00\.npz is damaged"):
+        pack.load(pack.nodules[0])
+
+
+def test_a_nodule_that_its_shard_has_not_is_named(pack: NodulePack) -> None:
+    with pytest.raises(InputError, match="lacks a nodule of the table: expected X_n00_hu"):
+        pack.load(replace(pack.nodules[0], nodule_id="X_n00"))
+
+
+def test_outlines_of_another_shape_than_the_pixels_are_refused(pack: NodulePack) -> None:
+    np.savez(pack.folder / "nodules_00.npz", A_n00_hu=np.zeros((2, 3, 4)), A_n00_readers=np.zeros((2, 3, 5)))
+
+    with pytest.raises(InputError, match=r"A_n00 is damaged in nodules_00\.npz"):
+        pack.load(pack.nodules[0])
+
+
 def test_the_shared_pack_can_be_read(shared_data: Path) -> None:
     pack = NodulePack(shared_data / "nodules")
     nodule = pack.nodules[0]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ import pytest
 from LungNoduleCADLib.bundles.spec import Bundle
 from LungNoduleCADLib.training import operating_points
 from LungNoduleCADLib.training.card import figures_table
-from LungNoduleCADLib.training.scans import Mark
+from LungNoduleCADLib.training.data import NO_FOLD, Mark
 
 
 def mark(left_mm: float, readers: int) -> Mark:
@@ -21,7 +23,6 @@ def mark(left_mm: float, readers: int) -> Mark:
 SCANS = {
     "a": (4, (mark(0.0, 4), mark(50.0, 1)), [(1.0, 0, 0, 0.9), (50.0, 0, 0, 0.8), (90.0, 0, 0, 0.3)]),
     "b": (3, (mark(0.0, 3),), [(2.0, 0, 0, 0.2), (70.0, 0, 0, 0.6)]),
-    "trained on": (0, (mark(0.0, 4),), [(0.0, 0, 0, 0.99)]),
     "not in the pack": (None, (), []),
 }
 
@@ -29,7 +30,7 @@ SCANS = {
 @pytest.fixture
 def bundle(tmp_path: Path) -> Bundle:
     files = {
-        "configs/train.json": {"folds": {"train": [0, 1, 2], "validation": [3], "test": [4]}},
+        "configs/train.json": {"folds": {"cross_fitted": [0, 1, 2, 3], "test": [4], "unknown_patients": 0}},
         "configs/inference.json": {"operating_threshold": 0.8},
         "docs/evaluation.json": {"bundle": "x"},
     }
@@ -41,15 +42,29 @@ def bundle(tmp_path: Path) -> Bundle:
 
 @pytest.fixture
 def measured(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> dict:
-    monkeypatch.setattr(operating_points.Models, "load", lambda _: None)
-    monkeypatch.setattr(operating_points, "scan_folds", lambda *_: {name: scan[0] for name, scan in SCANS.items()})
-    monkeypatch.setattr(
-        operating_points, "scan_folders", lambda _: {name: (Path(name), scan[1]) for name, scan in SCANS.items()}
-    )
-    monkeypatch.setattr(
-        operating_points, "_listed", lambda folder, _: np.array(SCANS[folder.name][2], float).reshape(-1, 4)
-    )
-    return operating_points.measure_operating_points(bundle, None, Path(), "cpu", lambda _: None)
+    monkeypatch.setattr(operating_points.Models, "load", lambda _, unseen_fold: unseen_fold)
+    monkeypatch.setattr(operating_points, "_listed", lambda scan, fold: seen(scan.name, fold))
+    return operating_points.measure_operating_points(bundle, Scans(), "cpu", lambda _: None)
+
+
+class Scans:
+    """Marked scans of three patients, pixels apart."""
+
+    def patient_folds(self) -> dict[str, int]:
+        return {name: fold for name, (fold, _, _) in SCANS.items() if fold is not None}
+
+    def marked_scans(self, folds: set[int]) -> Iterator[SimpleNamespace]:
+        for name, (fold, marks, _) in SCANS.items():
+            number = NO_FOLD if fold is None else fold
+            if number in folds:
+                yield SimpleNamespace(name=name, fold=number, marks=marks)
+
+
+def seen(name: str, unseen_fold: int) -> np.ndarray:
+    """Networks that saw the patient would find everything."""
+    fold, marks, listed = SCANS[name]
+    right = unseen_fold == (0 if fold is None else fold)
+    return np.array(listed if right else [(*m.centre_lps_mm, 1.0) for m in marks], float).reshape(-1, 4)
 
 
 def at(measured: dict, threshold: float) -> tuple[float, float]:
@@ -57,9 +72,9 @@ def at(measured: dict, threshold: float) -> tuple[float, float]:
     return point["sensitivity"], point["false_positives_per_scan"]
 
 
-def test_only_scans_that_were_not_trained_on_count_and_the_source_says_which(measured: dict) -> None:
-    assert "3 LIDC-IDRI scans" in measured["source"]
-    assert "test: a and not in the pack, validation: b" in measured["source"]
+def test_each_scan_is_read_by_networks_that_never_saw_it_and_the_source_says_so(measured: dict) -> None:
+    assert at(measured, 0.95)[0] == 0.0
+    assert "3 LIDC-IDRI scans, each read by networks that were trained without it" in measured["source"]
     assert "2 nodules of at least 3 readers" in measured["source"]
 
 

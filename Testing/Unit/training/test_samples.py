@@ -5,13 +5,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from monai.transforms import CenterSpatialCropd, Compose
 
-from LungNoduleCADLib.training.augment import KEYS, training_transform
+from LungNoduleCADLib.training.augment import training_transform
 from LungNoduleCADLib.training.loader import CubeDataset, batches
 from LungNoduleCADLib.training.lung_background import LungBackground
 from LungNoduleCADLib.training.nodule_pack import NodulePack
-from LungNoduleCADLib.training.samples import SIZE, Sample, SampleStore, beside_nodule_cubes, nodule_cubes
+from LungNoduleCADLib.training.samples import Sample, SampleStore, beside_nodule_cubes, nodule_cubes
+
+SIZE = 56
 
 
 def cubes() -> list[tuple[np.ndarray, np.ndarray, Sample]]:
@@ -20,7 +21,7 @@ def cubes() -> list[tuple[np.ndarray, np.ndarray, Sample]]:
         (
             rng.uniform(-1500, 4000, (SIZE,) * 3).astype(np.float32),
             rng.uniform(-0.1, 1.1, (SIZE,) * 3).astype(np.float32),
-            Sample("A_n00" if n == 0 else "", "A", 0.8, real_context=bool(n)),
+            Sample("A_n00" if n == 0 else "", "A", 0, 0, real_context=bool(n)),
         )
         for n in range(2)
     ]
@@ -28,7 +29,7 @@ def cubes() -> list[tuple[np.ndarray, np.ndarray, Sample]]:
 
 @pytest.fixture
 def store(tmp_path: Path) -> SampleStore:
-    return SampleStore.write(tmp_path / "store", iter(cubes()))
+    return SampleStore.write(tmp_path / "store", SIZE, iter(cubes()))
 
 
 def test_what_is_stored_is_read_back_clipped_to_ct_values(store: SampleStore) -> None:
@@ -45,15 +46,20 @@ def test_a_store_leaves_no_raw_files_behind(store: SampleStore, tmp_path: Path) 
 
 
 def test_a_store_may_be_empty(tmp_path: Path) -> None:
-    store = SampleStore.write(tmp_path / "store", iter([]))
+    store = SampleStore.write(tmp_path / "store", SIZE, iter([]))
 
     assert len(store) == 0
     assert store.hu.shape == (0, SIZE, SIZE, SIZE)
 
 
-def test_a_batch_has_the_middle_of_its_cubes_and_their_labels(store: SampleStore, pack: NodulePack) -> None:
+def middle(cube: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    inner = cube["cube"][:, 20:36, 20:36, 20:36]
+    return {"hu": inner[:1], "occupancy": inner[1:]}
+
+
+def test_a_batch_has_changed_cubes_and_their_labels(store: SampleStore, pack: NodulePack) -> None:
     nodules = {nodule.nodule_id: nodule for nodule in pack.nodules}
-    data = CubeDataset([store], [(0, 1), (0, 0)], nodules, Compose([CenterSpatialCropd(KEYS, (16,) * 3)]), 1)
+    data = CubeDataset([store], [(0, 1), (0, 0)], nodules, middle, 1, outlines=True)
 
     batch = next(iter(batches(data, 2, 0)))
 
@@ -65,17 +71,37 @@ def test_a_batch_has_the_middle_of_its_cubes_and_their_labels(store: SampleStore
 
 def test_the_same_seed_draws_the_same_changes_and_another_seed_others(store: SampleStore) -> None:
     def first(seed: int) -> torch.Tensor:
-        return CubeDataset([store], [(0, 0)], {}, training_transform(16), seed)[0]["hu"]
+        transform = training_transform(16, most_shift_voxels=3.0, zoom=0.1)
+        return CubeDataset([store], [(0, 0)], {}, transform, seed, outlines=False)[0]["hu"]
 
     assert torch.equal(first(1), first(1))
     assert not torch.equal(first(1), first(2))
+
+
+def test_outline_and_density_are_moved_together(tmp_path: Path) -> None:
+    ball = (np.linalg.norm(np.indices((SIZE,) * 3) - SIZE // 2, axis=0) < 8).astype(np.float32)
+    one = Sample("A_n00", "A", 0, 0, real_context=True)
+    store = SampleStore.write(tmp_path / "store", SIZE, iter([(ball * 1000 - 900, ball, one)]))
+    transform = training_transform(32, most_shift_voxels=5.0, zoom=0.1)
+    data = CubeDataset([store], [(0, 0)] * 6, {}, transform, 3, outlines=True)
+
+    for changed in (data[n] for n in range(6)):
+        inside, bright = changed["occupancy"] > 0.5, changed["hu"] > -400
+        assert 2 * (inside & bright).sum() / (inside.sum() + bright.sum()) > 0.93
+        assert inside.sum() == pytest.approx(4 / 3 * np.pi * 8**3, rel=0.4)
+
+
+def test_a_sample_is_hidden_from_networks_that_its_patient_or_its_background_judges() -> None:
+    sample = Sample("A_n00", "A", 1, 3, real_context=False)
+
+    assert [fold for fold in range(5) if sample.hidden_from(fold)] == [1, 3]
 
 
 def test_nodules_are_set_into_lung_with_their_volume(pack: NodulePack) -> None:
     background = LungBackground([], SIZE, 0.8, 0, np.random.default_rng(0))
     nodule = pack.nodules[0]
 
-    made = list(nodule_cubes(pack, [nodule], background, 2, 0.8, np.random.default_rng(0)))
+    made = list(nodule_cubes(pack, [nodule] * 2, background, np.random.default_rng(0)))
 
     assert [sample.nodule_id for _, _, sample in made] == ["A_n00", "A_n00"]
     for _, occupancy, _ in made:
@@ -85,7 +111,7 @@ def test_nodules_are_set_into_lung_with_their_volume(pack: NodulePack) -> None:
 def test_places_beside_a_nodule_are_not_nodules(pack: NodulePack) -> None:
     background = LungBackground([], SIZE, 0.8, 0, np.random.default_rng(0))
 
-    made = list(beside_nodule_cubes(pack, pack.nodules[:1], background, 2, 0.8, np.random.default_rng(0)))
+    made = list(beside_nodule_cubes(pack, pack.nodules[:1], background, 2, np.random.default_rng(0)))
 
     assert len(made) == 2
     for hu, occupancy, sample in made:

@@ -15,6 +15,6 @@ def test_a_model_without_a_recipe_cannot_be_trained(pack_folder: Path, tmp_path:
 
 
 def test_a_folder_without_nodules_leaves_no_bundle(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no nodule pack"):
+    with pytest.raises(InputError, match="holds no training data"):
         train_bundle("nodule_ct_attributes", tmp_path, None, tmp_path / "work", tmp_path / "out", "cpu", str)
     assert not (tmp_path / "out").exists()

@@ -1,0 +1,39 @@
+"""Whether the meta-classifier is better than each of its inputs."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from LungNoduleCADLib.bundles.registry import find_bundle
+from LungNoduleCADLib.classification.fusion import MetaClassifier, fusion_inputs
+from LungNoduleCADLib.evaluation import calibration, discrimination
+from LungNoduleCADLib.training.evaluate import Examination, Figures
+from LungNoduleCADLib.training.evaluate_attributes import malignancy_figures
+from LungNoduleCADLib.training.evaluate_pictures import draw_malignancy
+from LungNoduleCADLib.training.train_fusion import observe, unseen_models
+
+
+def fusion_figures(examination: Examination) -> Figures:
+    """The fusion, the encoder alone and volume alone on the same nodules."""
+    meta = MetaClassifier.from_bundle(examination.bundle)
+    calibrated = find_bundle("nodule_ct_attributes").inference["calibration"]["malignancy"]
+    seen = list(observe(iter(examination.cases), *unseen_models(examination.fold, examination.device)))
+    inputs = [fusion_inputs(o.answers, o.measurements, o.radiomics) for o in seen]
+    nodules = [o.nodule for o in seen]
+    rating = np.array([o.answers.heads["malignancy_rating"].mean() for o in seen])
+    encoder = np.array([o.answers.heads["malignancy"].mean() for o in seen])
+    decided = np.array([n.median("malignancy") != 3 for n in nodules])
+    suspicious = np.array([n.median("malignancy") > 3 for n in nodules])
+    volume = np.array([row["size.log_volume"] for row in inputs])
+    figures = {
+        "fusion": malignancy_figures(nodules, np.array([meta.probability(row) for row in inputs]), rating),
+        "encoder_alone": malignancy_figures(nodules, calibration.apply(encoder, calibrated)),
+        "volume_alone_auc": round(discrimination.auc(suspicious[decided], volume[decided]), 4),
+        "not_outlined": len(examination.cases) - len(seen),
+    }
+    if examination.pictures:
+        cases = {case.nodule.nodule_id: case for case in examination.cases}
+        fused = np.array([meta.probability(row) for row in inputs])
+        draw_malignancy(examination.pictures, [cases[n.nodule_id] for n in nodules], fused)
+    examination.report(f"fusion AUC {figures['fusion']['malignancy_auc_median_above_3']['value']:.3f}")
+    return figures

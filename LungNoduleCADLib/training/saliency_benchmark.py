@@ -1,0 +1,323 @@
+"""Whether heat maps show what the malignancy score rests on: checks on nodules with readers' outlines.
+
+Every check states the limit that its figure, with its whole interval, has to keep. The limits do not come from the
+present weights: 0 is no better than another map, 0.5 and 0.7 of a rank correlation are a quarter and a half of its
+variance shared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from copy import deepcopy
+from dataclasses import asdict, dataclass
+from time import process_time
+
+import numpy as np
+import torch
+from scipy.ndimage import distance_transform_edt, gaussian_filter
+
+from LungNoduleCADLib.classification.encoder import EncoderRunner, mirror_images
+from LungNoduleCADLib.classification.gradcam import CHOSEN, Explainer, HeatMethod, explain_malignancy
+from LungNoduleCADLib.domain.nodule import MalignancyEstimate, Saliency
+from LungNoduleCADLib.domain.provenance import Method
+from LungNoduleCADLib.errors import InputError
+from LungNoduleCADLib.evaluation import calibration
+from LungNoduleCADLib.evaluation.bootstrap import bootstrap
+from LungNoduleCADLib.evaluation.saliency import (
+    area_under,
+    central_blob,
+    heat_share,
+    hottest_first,
+    random_map,
+    rank_correlation,
+    replaced_step_by_step,
+)
+from LungNoduleCADLib.imaging.patch import network_patch, patch_geometry
+from LungNoduleCADLib.imaging.sitk_bridge import resample
+from LungNoduleCADLib.networks.nodule_encoder import NoduleEncoder
+from LungNoduleCADLib.training.cases import POINT, NoduleCase
+from LungNoduleCADLib.training.evaluate import Examination, Figures
+
+MARGIN_MM, LUNG_HU = 2.0, -850.0
+BLUR_MM, NOISE_MM = 6.0, 3.0
+"""Standard deviations of the Gaussians of the blurred image and of the random map."""
+STEPS = 8
+CURVES = ("deletion", "insertion")
+SHIFTS_KJI, BESIDE_KJI = ((0, 0, 2), (0, -4, 0), (2, -2, 2)), (3, -3, 3)
+CASCADE = ("heads", "backbone.layer4", "backbone.layer3", "backbone.layer2", "backbone.layer1", "backbone.conv1")
+RANDOM_NETWORKS, RANDOMISED_NODULES, COMPARED_EVERY = 3, 20, 3
+DIFFERENT, ALIKE, CONCENTRATED, EMPTY = 0.5, 0.7, 2.0, 0.9
+
+Heat = Callable[[np.ndarray], np.ndarray]
+"""HU (D, D, D) to heat of the same shape."""
+Logits = Callable[[np.ndarray], np.ndarray]
+"""HU (N, D, D, D) to malignancy logits (N,)."""
+Malignancy = Callable[[np.ndarray], MalignancyEstimate]
+"""HU (D, D, D) to what the encoder says of it."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A nodule in its patch.
+
+    ``distance_mm``: of each voxel from the readers' consensus, negative inside; ``moved``: HU of the patch moved by
+    each of ``SHIFTS_KJI``; ``beside``: moved by ``BESIDE_KJI``.
+    """
+
+    patient: str
+    hu: np.ndarray
+    distance_mm: np.ndarray
+    moved: tuple[np.ndarray, ...]
+    beside: np.ndarray
+
+    @property
+    def region(self) -> np.ndarray:
+        """The nodule and a margin of ``MARGIN_MM``."""
+        return self.distance_mm <= MARGIN_MM
+
+    @property
+    def without_nodule(self) -> np.ndarray:
+        """HU with the region full of lung."""
+        return np.where(self.region, np.float32(LUNG_HU), self.hu)
+
+
+def saliency_figures(examination: Examination, most: int, compare: Sequence[HeatMethod] = ()) -> Figures:
+    """Checks of the heat maps as they are shown, and the same measures of other ways to make them.
+
+    Parameters
+    ----------
+    most : nodules with a map to measure, evenly taken from all that have one; others are compared on a third of them.
+
+    Raises
+    ------
+    InputError : no nodule has a high malignancy score, or none a low one.
+    """
+    runner = EncoderRunner.from_bundle(examination.bundle, examination.device, unseen_fold=examination.fold)
+    malignancy = _malignancy_by(runner, examination.bundle.inference["calibration"]["malignancy"])
+    subjects = [subject_of(case, runner.size, runner.spacing_mm) for case in examination.cases]
+    hidden, explained = _by_score(subjects, malignancy)
+    examination.report(f"{len(explained)} nodules have a map, {len(hidden)} a low score")
+    chosen = [explained[n] for n in np.unique(np.linspace(0, len(explained) - 1, most).astype(int))]
+
+    def heat_by(method: HeatMethod, networks: Sequence[NoduleEncoder] = runner.networks) -> Heat:
+        explainer = Explainer(networks, runner.spacing_mm, "malignancy", method=method)
+        return lambda hu: explainer.explain(hu)[0]
+
+    def trial(some: Sequence[Subject]) -> Trial:
+        return Trial(some, lambda hu: runner.answer(hu).heads["malignancy"][:, 0], runner.spacing_mm)
+
+    checks = {
+        **trial(chosen).measure(heat_by(CHOSEN)),
+        **randomisation(chosen[:RANDOMISED_NODULES], runner.networks, lambda networks: heat_by(CHOSEN, networks)),
+        **visibility(hidden, chosen, runner, malignancy),
+    }
+    failed = [name for name, check in checks.items() if not check.get("pass", True)]
+    examination.report(f"failed: {', '.join(failed) or 'nothing'}")
+    compared, fewer = [], trial(chosen[::COMPARED_EVERY]) if compare else None
+    for method in compare:
+        examination.report(f"{method.technique} of {', '.join(method.layers)}")
+        compared.append({**asdict(method), **fewer.measure(heat_by(method))})
+    return {
+        "method": asdict(CHOSEN),
+        "passed": not failed,
+        "nodules_with_high_score": len(explained),
+        "nodules_with_low_score": len(hidden),
+        "cpu_seconds_per_map": _seconds(chosen[0].hu, heat_by(CHOSEN)),
+        "checks": checks,
+        "compared": compared,
+    }
+
+
+def subject_of(case: NoduleCase, size: int, spacing_mm: float) -> Subject:
+    """A case as the encoder sees it: a cube of ``size`` voxels at ``spacing_mm`` around its point."""
+
+    def patch_at(shift_kji: tuple[int, int, int]) -> np.ndarray:
+        point = tuple(c + n * spacing_mm for c, n in zip(POINT, shift_kji[::-1], strict=True))
+        return network_patch(case.ct, patch_geometry(point, size, spacing_mm))  # type: ignore[arg-type]
+
+    grid = patch_geometry(POINT, size, spacing_mm)
+    nodule = resample(case.reference.astype(np.float32), case.ct.geometry, grid) >= 0.5
+    distance = (distance_transform_edt(~nodule) - distance_transform_edt(nodule)) * spacing_mm
+    moved = tuple(patch_at(shift) for shift in SHIFTS_KJI)
+    return Subject(case.nodule.patient_id, patch_at((0, 0, 0)), distance, moved, patch_at(BESIDE_KJI))
+
+
+class Trial:
+    """Nodules, the logit that their heat maps are to explain, and what maps achieve that know nothing of the image."""
+
+    def __init__(self, subjects: Sequence[Subject], logits: Logits, spacing_mm: float) -> None:
+        self.subjects, self._logits, self._blur_voxels = subjects, logits, BLUR_MM / spacing_mm
+        self._centred, self._beside = [s.hu for s in subjects], [s.beside for s in subjects]
+        rng = np.random.default_rng(0)
+        noise = [random_map(hu.shape, NOISE_MM / spacing_mm, rng) for hu in self._centred]
+        blobs = [central_blob(hu.shape) for hu in self._centred]
+        self._rivals = {
+            "random_map": self._areas(self._centred, noise),
+            "central_blob": self._areas(self._centred, blobs),
+            "central_blob_beside_the_middle": self._areas(self._beside, blobs),
+            "outline": self._areas(self._centred, [s.distance_mm.max() - s.distance_mm for s in subjects]),
+        }
+
+    def measure(self, heat_of: Heat) -> Figures:
+        """Deletion, insertion, concentration and consistency of a way to make heat maps, as checks.
+
+        A nodule in the middle of its patch is a central blob itself: even the readers' outline does not beat it there.
+        A map that finds the nodule is told from that blob where it lies a little beside the middle (``BESIDE_KJI``).
+        """
+        subjects = self.subjects
+        maps = [heat_of(subject.hu) for subject in subjects]
+        moved = [[heat_of(hu) for hu in subject.moved] for subject in subjects]
+        mine, mine_beside = (
+            self._areas(self._centred, maps),
+            self._areas(self._beside, list(map(heat_of, self._beside))),
+        )
+        inside = np.array([heat_share(heat, s.region) for s, heat in zip(subjects, maps, strict=True)])
+        volume = np.array([s.region.mean() for s in subjects])
+        hit = [bool(s.region.flat[heat.argmax()]) for s, heat in zip(subjects, maps, strict=True)]
+        flipped = [np.flip(heat_of(np.flip(subject.hu))) for subject in subjects]
+        shifts = [_likeness_when_moved(heat, some) for heat, some in zip(maps, moved, strict=True)]
+        return {
+            **self._gains(mine, "random_map", above=0.0),
+            **self._gains(mine_beside, "central_blob_beside_the_middle", above=0.0),
+            "heat_to_volume_share_of_nodule_and_margin": _check(subjects, inside / volume, above=CONCENTRATED),
+            "flip_consistency": _check(subjects, list(map(rank_correlation, maps, flipped)), above=ALIKE),
+            "shift_consistency": _check(subjects, shifts, above=ALIKE),
+            **self._gains(mine, "central_blob"),
+            **self._gains(mine, "outline"),
+            "hottest_voxel_in_nodule_and_margin": _check(subjects, hit),
+            "heat_share_of_nodule_and_margin": _check(subjects, inside),
+            "volume_share_of_nodule_and_margin": _check(subjects, volume),
+            **{f"{curve}_area": _check(subjects, mine[:, n]) for n, curve in enumerate(CURVES)},
+        }
+
+    def _gains(self, mine: np.ndarray, rival: str, above: float | None = None) -> Figures:
+        """By how much (logit) deletion falls below and insertion rises above another map's."""
+        gains = (mine - self._rivals[rival]) * (-1, 1)
+        return {
+            f"{curve}_gain_over_{rival}": _check(self.subjects, gain, above=above)
+            for curve, gain in zip(CURVES, gains.T, strict=True)
+        }
+
+    def _areas(self, patches: Sequence[np.ndarray], maps: Sequence[np.ndarray]) -> np.ndarray:
+        """(N, 2): mean logit while the hottest voxels become lung, and while they come back into a blurred image."""
+        found = []
+        for hu, heat in zip(patches, maps, strict=True):
+            places = hottest_first(heat)
+            blurred = gaussian_filter(hu, self._blur_voxels, mode="nearest")
+            deleted = replaced_step_by_step(hu, np.full_like(hu, LUNG_HU), places, STEPS)
+            inserted = replaced_step_by_step(blurred, hu, places, STEPS)
+            found.append([area_under(self._logits(images)) for images in (deleted, inserted)])
+        return np.array(found)
+
+
+def randomisation(
+    subjects: Sequence[Subject],
+    networks: Sequence[NoduleEncoder],
+    heat_by: Callable[[Sequence[NoduleEncoder]], Heat],
+) -> Figures:
+    """How far a map resembles that of the networks with random weights, from the heads down, layer by layer."""
+    heat_of = heat_by(networks)
+    maps = [heat_of(subject.hu) for subject in subjects]
+    likeness = {}
+    for depth, part in enumerate(CASCADE, start=1):
+        others = [heat_by(randomised(networks, depth, seed)) for seed in range(RANDOM_NETWORKS)]
+        likeness[part] = [
+            float(np.mean([rank_correlation(heat, other(s.hu)) for other in others]))
+            for s, heat in zip(subjects, maps, strict=True)
+        ]
+    return {
+        "likeness_with_random_weights": _check(subjects, likeness[CASCADE[-1]], at_most=DIFFERENT),
+        **{f"likeness_with_random_weights_down_to_{part}": _check(subjects, v) for part, v in likeness.items()},
+    }
+
+
+def randomised(networks: Sequence[NoduleEncoder], depth: int, seed: int) -> tuple[NoduleEncoder, ...]:
+    """Copies whose first ``depth`` parts of ``CASCADE`` are as before training."""
+    copies = tuple(deepcopy(network) for network in networks)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        for copy in copies:
+            for part in CASCADE[:depth]:
+                for module in copy.get_submodule(part).modules():
+                    if hasattr(module, "reset_parameters"):
+                        module.reset_parameters()
+    return copies
+
+
+def visibility(
+    hidden: Sequence[Subject], explained: Sequence[Subject], runner: EncoderRunner, malignancy: Malignancy
+) -> Figures:
+    """That nothing is shown where the score is low, and hardly ever where there is no nodule."""
+    grid = patch_geometry(POINT, runner.size, runner.spacing_mm)
+
+    def shown(hu: np.ndarray) -> bool:
+        made = explain_malignancy(runner, hu, grid, grid, malignancy(hu), Method("benchmark", "1"))
+        return made is not None and bool(made.heat.any())
+
+    empty = [not shown(subject.without_nodule) for subject in explained]
+    return {
+        "shown_where_the_score_is_low": _check(hidden, [shown(subject.hu) for subject in hidden], at_most=0.0),
+        "nothing_shown_without_the_nodule": _check(explained, empty, above=EMPTY),
+    }
+
+
+def _malignancy_by(runner: EncoderRunner, fit: calibration.Fit) -> Malignancy:
+    def malignancy(hu: np.ndarray) -> MalignancyEstimate:
+        logit = runner.answer(mirror_images(hu)).heads["malignancy"].mean(axis=0)
+        probability = float(calibration.apply(logit, fit)[0])
+        return MalignancyEstimate(probability, encoder_probability=probability)
+
+    return malignancy
+
+
+def _by_score(subjects: Sequence[Subject], malignancy: Malignancy) -> tuple[list[Subject], list[Subject]]:
+    """Those with a low score, and the others."""
+    low: list[Subject] = []
+    high: list[Subject] = []
+    for subject in subjects:
+        (low if Saliency.score_is_low(malignancy(subject.hu).probability) else high).append(subject)
+    if not low or not high:
+        raise InputError(
+            "These nodules cannot show what heat maps are worth",
+            expected="nodules with low and with high malignancy scores",
+            got=f"{len(low)} low and {len(high)} high ones",
+            todo="give more nodules",
+        )
+    return low, high
+
+
+def _likeness_when_moved(heat: np.ndarray, moved: Sequence[np.ndarray]) -> float:
+    """Mean over ``SHIFTS_KJI``, each on the voxels that both patches show."""
+    found = []
+    for other, shift in zip(moved, SHIFTS_KJI, strict=True):
+        here = tuple(slice(max(n, 0), min(n, 0) or None) for n in shift)
+        there = tuple(slice(max(-n, 0), min(-n, 0) or None) for n in shift)
+        found.append(rank_correlation(heat[here], other[there]))
+    return float(np.mean(found))
+
+
+def _seconds(hu: np.ndarray, heat_of: Heat) -> float:
+    """Processor seconds of one map, the median of five after the first."""
+    heat_of(hu)
+    spent = []
+    for _ in range(5):
+        start = process_time()
+        heat_of(hu)
+        spent.append(process_time() - start)
+    return round(float(np.median(spent)), 3)
+
+
+def _check(
+    subjects: Sequence[Subject],
+    values: Sequence[float] | np.ndarray,
+    *,
+    above: float | None = None,
+    at_most: float | None = None,
+) -> Figures:
+    """Mean with its interval; where it has a limit, whether the whole interval keeps it."""
+    found = bootstrap(np.mean, [subject.patient for subject in subjects], np.asarray(values, float))
+    if above is not None:
+        return {**found.as_json(), "above": above, "pass": found.low > above}
+    if at_most is not None:
+        return {**found.as_json(), "at_most": at_most, "pass": found.high <= at_most}
+    return found.as_json()

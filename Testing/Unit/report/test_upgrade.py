@@ -1,0 +1,75 @@
+"""Results of earlier versions stay readable."""
+
+from __future__ import annotations
+
+import json
+from copy import deepcopy
+from typing import Any
+
+import pytest
+
+from LungNoduleCADLib.domain.nodule import StatedFacts
+from LungNoduleCADLib.errors import InputError
+from LungNoduleCADLib.report.findings_json import from_json, read_findings, to_json
+from LungNoduleCADLib.report.upgrade import upgraded
+
+
+def as_1_1(document: dict[str, Any]) -> dict[str, Any]:
+    """As version 1.1 wrote it."""
+    old = {**deepcopy(document), "schema_version": "1.1"}
+    for nodule in old["nodules"]:
+        for key in ("stated", "clinical_risk", "detection_spread_95", "type_spread_95", "unfamiliarity"):
+            del nodule[key]
+        nodule["malignancy"]["mirrored_views_95"] = nodule["malignancy"].pop("spread_95")
+    old["prior"] = as_1_1(document["prior"]) if document["prior"] else None
+    return old
+
+
+def as_1_0(document: dict[str, Any]) -> dict[str, Any]:
+    """As version 1.0 wrote it."""
+    old = {**as_1_1(document), "schema_version": "1.0"}
+    for key in ("operating_points", "operating_points_source", "candidates", "edits"):
+        del old[key]
+    for nodule in old["nodules"]:
+        nodule["malignancy"]["interval_95"] = nodule["malignancy"].pop("mirrored_views_95")
+    old["prior"] = as_1_0(document["prior"]) if document["prior"] else None
+    return old
+
+
+def test_results_of_1_1_are_read_and_get_their_clinical_risk(make_findings):
+    findings = make_findings(2, prior=True)
+    assert from_json(as_1_1(to_json(findings))) == findings
+    assert findings.nodules[0].stated == StatedFacts()
+    assert findings.prior.nodules[0].clinical_risk
+
+
+def test_results_of_1_0_are_read_with_what_was_not_known_empty(make_findings):
+    findings = make_findings(2, prior=True)
+    read = from_json(as_1_0(to_json(findings)))
+    assert (read.edits, read.candidates, read.operating_points) == ((), (), ())
+    assert read.nodules == findings.nodules
+    assert read.schema_version == read.prior.schema_version == "1.2"
+
+
+def test_a_folder_of_1_1_is_read_and_its_document_is_not_changed(make_findings, tmp_path):
+    findings = make_findings(1)
+    old = as_1_1(to_json(findings))
+    kept = deepcopy(old)
+    upgraded(old)
+    assert old == kept
+    (tmp_path / "findings.json").write_text(json.dumps(old), encoding="utf-8")
+    assert read_findings(tmp_path) == findings
+
+
+@pytest.mark.parametrize("broken", [{"nodules": None}, {"nodules": [None]}, {"prior": 3}])
+def test_a_damaged_result_of_an_earlier_version_is_refused_in_one_sentence(make_findings, broken):
+    with pytest.raises(InputError, match=r"findings\.json is not valid") as caught:
+        from_json({**as_1_0(to_json(make_findings(1))), **broken})
+    assert "\n" not in str(caught.value)
+
+
+def test_a_document_of_today_or_of_tomorrow_is_left_alone(make_findings):
+    document = to_json(make_findings(1))
+    assert upgraded(document) is document
+    tomorrow = {**document, "schema_version": "9.0"}
+    assert upgraded(tomorrow) is tomorrow
