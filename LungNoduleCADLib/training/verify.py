@@ -52,7 +52,7 @@ def _forward_pass(bundle: Bundle) -> list[str]:
     """Whether the weights fit the network and give finite numbers."""
     import torch
 
-    if bundle.inference["network"] == "xgboost":
+    if "inputs" in bundle.inference:
         from LungNoduleCADLib.classification.fusion import MetaClassifier
 
         probability = MetaClassifier.from_bundle(bundle).probability({})
