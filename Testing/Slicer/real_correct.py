@@ -20,8 +20,8 @@ from LungNoduleCADSlicer.Views import lpsToRas  # noqa: E402
 
 PATIENCE_SECONDS = 120
 OPERATING_POINTS = [
-    {"threshold": 0.7, "sensitivity": None, "false_positives_per_scan": None},
-    {"threshold": 0.8, "sensitivity": None, "false_positives_per_scan": None},
+    {"threshold": 0.9, "sensitivity": None, "false_positives_per_scan": None},
+    {"threshold": 0.95, "sensitivity": None, "false_positives_per_scan": None},
     {"threshold": 0.999, "sensitivity": None, "false_positives_per_scan": None},
 ]
 

@@ -77,7 +77,7 @@ def test_a_higher_threshold_takes_nodules_away_and_the_former_brings_them_back(s
     assert high < before
     assert low >= again == before
     assert seen["threshold"]["segments"] == again + 2
-    assert "Threshold 0.80" in seen["threshold"]["text"]
+    assert "Threshold 0.95" in seen["threshold"]["text"]
 
 
 def test_what_is_impossible_is_refused_in_a_sentence_and_changes_nothing(seen: dict[str, Any]) -> None:
