@@ -123,6 +123,7 @@ def test_a_part_that_is_missing_or_cannot_be_built_is_named(bundle: MakeBundle) 
 
 
 def test_yaml_is_read_as_json_is(bundle: MakeBundle) -> None:
+    pytest.importorskip("yaml", reason="PyYAML is optional: bundles in YAML ask for it")
     folder = bundle()
     (folder / "configs/inference.json").unlink()
     (folder / "configs/inference.yaml").write_text("inferer: {_target_: SimpleInferer}\n", encoding="utf-8")
