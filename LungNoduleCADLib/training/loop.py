@@ -19,7 +19,11 @@ from LungNoduleCADLib.networks.build import autocast
 
 @dataclass(frozen=True)
 class LoopSettings:
-    """Numbers of a recipe. ``patience``: epochs without a better score before stopping."""
+    """Numbers of a recipe. ``patience``: epochs without a better score before stopping.
+
+    ``cycle_epochs``: the learning rate starts again after so many epochs (0: never), at ``cycle_decay`` of its height
+    (Loshchilov and Hutter 2017, SGDR).
+    """
 
     epochs: int
     learning_rate: float = 1e-3
@@ -28,6 +32,8 @@ class LoopSettings:
     clip_norm: float = 5.0
     ema_decay: float = 0.995
     patience: int = 8
+    cycle_epochs: int = 0
+    cycle_decay: float = 0.5
     seed: int = 0
 
 
@@ -117,11 +123,14 @@ def _train_epoch(
 
 
 def _learning_rate(settings: LoopSettings, epoch: float) -> float:
-    """Linear warm-up, then half a cosine down to 1 %."""
+    """Linear warm-up, then half a cosine down to 1 %; so again in every cycle."""
+    length = settings.cycle_epochs or settings.epochs
+    cycle = int(epoch // length)
+    highest, epoch = settings.learning_rate * settings.cycle_decay**cycle, epoch - cycle * length
     if epoch < settings.warm_up_epochs:
-        return settings.learning_rate * max(epoch / settings.warm_up_epochs, 0.02)
-    done = (epoch - settings.warm_up_epochs) / max(settings.epochs - settings.warm_up_epochs, 1e-9)
-    return settings.learning_rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(done, 1.0))))
+        return highest * max(epoch / settings.warm_up_epochs, 0.02)
+    done = (epoch - settings.warm_up_epochs) / max(length - settings.warm_up_epochs, 1e-9)
+    return highest * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(done, 1.0))))
 
 
 def _resume(

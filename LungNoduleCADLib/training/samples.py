@@ -56,6 +56,19 @@ class SampleStore:
     def __len__(self) -> int:
         return len(self.samples)
 
+    def own_rows(self, fold: int) -> list[int]:
+        """Rows of a fold that a network which leaves it out never saw, as they lie in their scans last.
+
+        Nodules and what lies beside them are in real lung of the fold, or else in synthetic lung; so the last row of a
+        nodule is the most real one.
+        """
+        rows = [
+            (s.real_context, s.background_fold, row)
+            for row, s in enumerate(self.samples)
+            if s.fold == fold and s.background_fold in (fold, SYNTHETIC_FOLD)
+        ]
+        return [row for *_, row in sorted(rows)]
+
     @staticmethod
     def write(folder: Path, size: int, cubes: Iterator[Cube]) -> SampleStore:
         """Append cubes as they come; memory stays at one cube."""

@@ -66,12 +66,10 @@ def train_encoder(
 
 
 def held_out_rows(store: SampleStore, fold: int, most_non_nodules: int) -> list[int]:
-    """Of a fold: each nodule once (in its own lung or synthetic lung) and evenly spread non-nodules."""
-    own = [
-        (n, s) for n, s in enumerate(store.samples) if s.fold == fold and s.background_fold in (fold, SYNTHETIC_FOLD)
-    ]
-    nodules = list({s.nodule_id: n for n, s in own if s.nodule_id}.values())
-    others = [n for n, s in own if not s.nodule_id]
+    """Of a fold: each nodule once, as real as it is there, and evenly spread non-nodules."""
+    own = store.own_rows(fold)
+    nodules = list({store.samples[row].nodule_id: row for row in own if store.samples[row].nodule_id}.values())
+    others = [row for row in own if not store.samples[row].nodule_id]
     step = max(1, -(-len(others) // most_non_nodules))
     return nodules + others[::step]
 

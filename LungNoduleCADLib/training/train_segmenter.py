@@ -25,7 +25,7 @@ from LungNoduleCADLib.training.prepare import donors_of, load_scans
 from LungNoduleCADLib.training.samples import Sample, SampleStore
 from LungNoduleCADLib.training.train_encoder import middle
 
-SUBSOLID_WEIGHT = 2.0
+SUBSOLID_WEIGHT = 3.0
 PHANTOM_WEIGHT = 6.0
 THRESHOLDS = (0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6)
 DICE_TOLERANCE = 0.002
@@ -81,7 +81,8 @@ def score_segmenter(
     scores = {}
     for store in stores:
         wanted = {n.nodule_id for n in nodules.values() if n.fold == held_out and n.n_readers >= 3}
-        rows = list({s.nodule_id: n for n, s in enumerate(store.samples) if s.nodule_id in wanted}.values())[:count]
+        own = [row for row in store.own_rows(held_out) if store.samples[row].nodule_id in wanted]
+        rows = list({store.samples[row].nodule_id: row for row in own}.values())[:count]
         dices, ratios = [], []
         for start in range(0, len(rows), 8):
             part = rows[start : start + 8]
