@@ -10,7 +10,7 @@ from LungNoduleCADLib.cli.console import add_data_options, add_device_option
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser = subparsers.add_parser("evaluate", help="figures of a model bundle on unseen data")
-    parser.add_argument("bundle", help="nodule_ct_attributes, nodule_ct_segmentation, nodule_fusion, or histology")
+    parser.add_argument("bundle", help="name of a bundle, or histology")
     add_data_options(parser)
     parser.add_argument(
         "--fold",
@@ -25,6 +25,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--pictures", type=Path, help="folder for curves (ROC, FROC, reliability) and the worst examples, with pictures"
     )
+    parser.add_argument("--manual-lungs", type=Path, help="folder of series with manual lungs (lung_ct_segmentation)")
     parser.add_argument("-o", "--out", type=Path, required=True, help="JSON file for the figures")
     add_device_option(parser)
     parser.set_defaults(run=run)
@@ -39,6 +40,8 @@ def run(arguments: argparse.Namespace) -> int:
 
     if arguments.operating_points:
         return _operating_points(arguments)
+    if arguments.bundle == "lung_ct_segmentation":
+        return _lungs(arguments)
     figures = evaluate_bundle(
         arguments.bundle,
         arguments.data,
@@ -49,6 +52,25 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.pictures,
     )
     write_json(arguments.out, figures)
+    print(arguments.out)
+    return 0
+
+
+def _lungs(arguments: argparse.Namespace) -> int:
+    from LungNoduleCADLib.bundles.registry import find_bundle
+    from LungNoduleCADLib.errors import UsageError
+    from LungNoduleCADLib.networks.build import choose_device
+    from LungNoduleCADLib.training.data import open_training_data
+    from LungNoduleCADLib.training.evaluate_lungs import evaluate_lungs
+    from LungNoduleCADLib.training.export import write_json
+
+    if arguments.scans is None:
+        raise UsageError("The lung model is evaluated on whole scans", todo="name their folder with --scans")
+    data = open_training_data(arguments.data, arguments.scans, lambda line: print(line, flush=True))
+    device = choose_device(arguments.device)
+    bundle = find_bundle(arguments.bundle)
+    report = lambda line: print(line, flush=True)  # noqa: E731
+    write_json(arguments.out, evaluate_lungs(bundle, data, arguments.scans, arguments.manual_lungs, device, report))
     print(arguments.out)
     return 0
 

@@ -1,5 +1,7 @@
 """What ``lung_ct_segmentation`` is worth: the network, the classical method and the cross-checked mask, side by side.
 
+While the network is untrained, the classical method, which the product then uses, is judged alone.
+
 Four groups of cases, none of them trained on: series with manual lungs, whole scans of the test fold (their reference
 is the classical mask of the scan as it is), phantoms with exact lungs, and simulated disease on the test fold's scans.
 The first three also come with thick slices, and sharp and noisy.
@@ -37,18 +39,21 @@ from LungNoduleCADLib.training.scans import scan_folders, scan_folds
 
 DENSE_HU = -400
 THICK_MM = (5.0, 10.0)
+MISSING_SHARE = 0.05  # of both neighbours' areas: such a slice was not drawn
 SHARP_NOISE_HU = 120.0
 PHANTOM_SEEDS = (2000, 2001)
 SCENE_MM, SCENE_SHAPE, SCENES_EACH = 2.0, (144, 144, 192), 8
 DISEASES = {"masses": masses, "consolidation": consolidation, "fluid": fluid}
-METHODS = ("classical", "network", "used")
+CLASSICAL, NETWORK, USED = "classical", "network", "used"
 MANUAL_LUNGS, TEST_SCAN, PHANTOM, SIMULATED = "manual lungs", "test scan", "phantom", "simulated disease"
 AS_IT_IS = "as it is"
 SETTING = (
-    "Manual lungs: lung1-001 (both lungs, a tumour of 140 ml) and a registration pair (right lung, two time points); "
+    "Manual lungs: lung1-001 (both lungs, a tumour of 140 ml; one slice lacks the left contour: there what both "
+    "neighbours have stands in) and a registration pair (right lung, two time points); "
     "test scan: against the classical mask of the scan as it is; phantom: exact lungs; degraded: slices of about 5 and "
     "10 mm, edges enhanced with noise of 120 HU; simulated disease: masses, consolidation or fluid in other bodies "
-    "made of the test scan, drawn as in training. Used: the network cross-checked with the classical method"
+    "made of the test scan, drawn as in training. Used: the network cross-checked with the classical method, "
+    "the classical method while the network is untrained"
 )
 
 Report = Callable[[str], None]
@@ -112,7 +117,7 @@ def evaluate_lungs(
     scans : folder of whole marked scans, of which those in the recipe's test folds are taken.
     manual : the folder below which ``MANUAL`` lies; ``None``, or where a file is not there: without that series.
     """
-    network = LungNetwork.from_bundle(bundle, device)
+    network = LungNetwork.from_bundle(bundle, device) if bundle.trained else None
     rows = []
     for case in lung_cases(pack, scans, tuple(bundle.train["folds"]["test"]), manual, bundle.train["seed"]):
         for row in case_rows(case, network):
@@ -124,7 +129,7 @@ def evaluate_lungs(
         "weights_sha256": bundle.weight_files,
         "data": bundle.train["data"],
         "fold": bundle.train["folds"]["test"][0],
-        "trained_on_folds": bundle.train["folds"]["train"],
+        "trained_on_folds": bundle.train["folds"]["train"] if bundle.trained else [],
         "split_sha256": pack.split_sha256(),
         "seed": bundle.train["seed"],
         "scans": list(dict.fromkeys(row["case"] for row in rows if row["group"] == TEST_SCAN)),
@@ -142,7 +147,7 @@ def lung_cases(
     """Every case, one in memory at a time."""
     for series in MANUAL if manual else ():
         if (manual / series.image).is_file():
-            yield from _variants(_manual_case(manual, series), seed)
+            yield from _variants(manual_case(manual, series), seed)
     fold_of = scan_folds(pack, scans)
     for name, (path, _) in scan_folders(scans).items():
         if fold_of[name] in folds:
@@ -156,7 +161,7 @@ def lung_cases(
         yield from _variants(LungCase(PHANTOM, name, AS_IT_IS, name, ct, phantom_lungs(ct.geometry)), seed)
 
 
-def case_rows(case: LungCase, network: LungNetwork) -> list[Figures]:
+def case_rows(case: LungCase, network: LungNetwork | None) -> list[Figures]:
     """One row a lung of the reference: Dice of each method, and the share of dense lung that it takes in."""
     masks = masks_of(case.ct, network)
     rows = []
@@ -174,15 +179,17 @@ def case_rows(case: LungCase, network: LungNetwork) -> list[Figures]:
     return rows
 
 
-def masks_of(ct: CtVolume, network: LungNetwork) -> dict[str, LungMask]:
-    """The mask of each of ``METHODS``; empty where one finds no lungs."""
+def masks_of(ct: CtVolume, network: LungNetwork | None) -> dict[str, LungMask]:
+    """The mask of each method; empty where one finds no lungs. Without a network only the classical one."""
+    if network is None:
+        return {CLASSICAL: classical_lungs(ct)}
     learned = network(ct)
     try:
         classical = classical_lungs(ct)
     except InputError:
         empty = LungMask(np.zeros_like(learned.labels), ct.geometry, METHOD)
-        return dict(zip(METHODS, (empty, learned, learned), strict=True))
-    return dict(zip(METHODS, (classical, learned, cross_checked(learned, classical)), strict=True))
+        return {CLASSICAL: empty, NETWORK: learned, USED: learned}
+    return {CLASSICAL: classical, NETWORK: learned, USED: cross_checked(learned, classical)}
 
 
 def summary(rows: list[Figures]) -> Figures:
@@ -195,16 +202,24 @@ def summary(rows: list[Figures]) -> Figures:
     for group, chosen in groups.items():
         result[group] = {}
         for what, key in (("Dice", "dice"), ("share of dense lung found", "dense")):
-            those = [row for row in chosen if f"{key}_{METHODS[0]}" in row]
+            those = [row for row in chosen if f"{key}_{CLASSICAL}" in row]
             if those:
                 patients = [row["patient"] for row in those]
-                values = {method: np.array([row[f"{key}_{method}"] for row in those]) for method in METHODS}
-                values["used minus classical"] = values["used"] - values["classical"]
+                methods = [method for method in (CLASSICAL, NETWORK, USED) if f"{key}_{method}" in those[0]]
+                values = {method: np.array([row[f"{key}_{method}"] for row in those]) for method in methods}
+                if USED in values:
+                    values["used minus classical"] = values[USED] - values[CLASSICAL]
                 result[group][what] = {name: bootstrap(np.mean, patients, v).as_json() for name, v in values.items()}
     return result
 
 
-def _manual_case(folder: Path, series: ManualSeries) -> LungCase:
+def manual_case(folder: Path, series: ManualSeries) -> LungCase:
+    """A series with manual lungs; where a slice lacks a contour that both neighbours have, what both have stands in.
+
+    Raises
+    ------
+    InputError : the labels are not on the image's grid.
+    """
     ct = load_image(folder / series.image, None)
     image = sitk.DICOMOrient(sitk.ReadImage(str(folder / series.labels)), "LPS")
     drawn = sitk.GetArrayFromImage(image)
@@ -212,9 +227,16 @@ def _manual_case(folder: Path, series: ManualSeries) -> LungCase:
         raise InputError(f"{series.labels} is of another grid", expected=ct.hu.shape, got=drawn.shape)
     truth = np.zeros(drawn.shape, np.uint8)
     for lung, values in series.lungs.items():
-        truth[np.isin(drawn, values)] = lung
+        truth[_without_gaps(np.isin(drawn, values))] = lung
     tumour = drawn == series.tumour if series.tumour else None
     return LungCase(MANUAL_LUNGS, series.name, AS_IT_IS, series.patient, ct, truth, tumour)
+
+
+def _without_gaps(mask: np.ndarray) -> np.ndarray:
+    areas = mask.sum(axis=(1, 2))
+    gaps = 1 + np.flatnonzero(areas[1:-1] < MISSING_SHARE * np.minimum(areas[:-2], areas[2:]))
+    mask[gaps] = mask[gaps - 1] & mask[gaps + 1]
+    return mask
 
 
 def _variants(case: LungCase, seed: int) -> Iterator[LungCase]:

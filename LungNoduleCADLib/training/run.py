@@ -20,9 +20,10 @@ from LungNoduleCADLib.training.export import finish_bundle, save_network
 from LungNoduleCADLib.training.labels import reference_type
 from LungNoduleCADLib.training.prepare import prepare
 from LungNoduleCADLib.training.samples import SampleStore
+from LungNoduleCADLib.training.train_lungs import train_lungs
 
 Report = Callable[[str], None]
-TRAINABLE = ("nodule_ct_attributes", "nodule_ct_segmentation", "nodule_fusion")
+TRAINABLE = ("lung_ct_segmentation", "nodule_ct_attributes", "nodule_ct_segmentation", "nodule_fusion")
 
 
 def train_bundle(
@@ -43,7 +44,7 @@ def train_bundle(
     ----------
     folder : a nodule pack, LIDC-IDRI or LUNA16 (see ``training.data``).
     scans : folder of whole marked scans beside a nodule pack; without it the background is synthetic and there are no
-        non-nodules from whole scans.
+        non-nodules from whole scans. The lung model needs it.
     only_held_out : train only the member that does not see this fold, for another computer or process; no bundle then.
     encoder_weights : a state dictionary to start the encoder from.
     """
@@ -58,6 +59,15 @@ def train_bundle(
     data = open_training_data(folder, scans, report)
     for note in data.notes:
         report(note)
+    if name == "lung_ct_segmentation":
+        if scans is None:
+            raise UsageError("The lung model is trained on whole scans", todo="name their folder with --scans")
+        network = train_lungs(data, scans, recipe, work / name, device, report)
+        _copy(source.path, out)
+        save_network(network, out, "models/model.safetensors")
+        settings = {key: recipe[key] for key in ("network", "arguments", "patch")}
+        finish_bundle(out, {**source.inference, **settings}, recipe, data.split_sha256(), ["models/model.safetensors"])
+        return Bundle(out)
     data.require(name, outlines=name != "nodule_ct_attributes", ratings=name == "nodule_fusion")
     if name == "nodule_fusion":
         _copy(source.path, out)

@@ -19,6 +19,7 @@ from LungNoduleCADLib.imaging.sitk_bridge import geometry_of, to_sitk
 from LungNoduleCADLib.lungs.classical import classical_lungs
 from LungNoduleCADLib.lungs.quality import lung_quality
 from LungNoduleCADLib.lungs.segment import bundled_network, segment_lungs
+from LungNoduleCADLib.training.evaluate_lungs import MANUAL, LungCase, manual_case
 
 pytestmark = [pytest.mark.real_data, pytest.mark.slow]
 
@@ -34,30 +35,27 @@ def manual(path: Path) -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def tumour_patient(shared_data: Path) -> tuple[CtVolume, np.ndarray, LungMask]:
-    """CT, manual labels (1 right, 2 left, missing on one slice, 3 tumour of the left lung), and the mask."""
-    ct = load_image(shared_data / "ct" / "lung1-001_ct.nii.gz", None)
-    return ct, manual(shared_data / "ct" / "lung1-001_labels.nii.gz"), segment_lungs(ct)
+def tumour_patient(shared_data: Path) -> tuple[LungCase, LungMask]:
+    """A patient with manual lungs and a tumour of the left one, and the lungs as we see them."""
+    case = manual_case(shared_data, MANUAL[0])
+    return case, segment_lungs(case.ct)
 
 
-def test_lungs_agree_with_manual_contours(tumour_patient: tuple[CtVolume, np.ndarray, LungMask]) -> None:
-    _, truth, lungs = tumour_patient
-    assert dice(lungs.labels == Lung.RIGHT, truth == 1) > 0.965
-    assert dice(lungs.labels == Lung.LEFT, truth >= 2) > 0.95
+def test_lungs_agree_with_manual_contours(tumour_patient: tuple[LungCase, LungMask]) -> None:
+    case, lungs = tumour_patient
+    assert all(dice(lungs.labels == lung, case.truth == lung) >= 0.97 for lung in Lung)
 
 
-def test_a_tumour_of_65_mm_from_chest_wall_to_hilum_is_lung(
-    tumour_patient: tuple[CtVolume, np.ndarray, LungMask],
-) -> None:
-    _, truth, lungs = tumour_patient
-    assert (lungs.labels[truth == 3] == Lung.LEFT).mean() > 0.98
+def test_a_tumour_of_65_mm_from_chest_wall_to_hilum_is_lung(tumour_patient: tuple[LungCase, LungMask]) -> None:
+    case, lungs = tumour_patient
+    assert (lungs.labels[case.dense] == Lung.LEFT).mean() > 0.98
 
 
-def test_no_lung_agrees_less_than_the_classical_one(tumour_patient: tuple[CtVolume, np.ndarray, LungMask]) -> None:
-    ct, truth, lungs = tumour_patient
-    classical = classical_lungs(ct).labels
-    for lung, values in {Lung.RIGHT: (1,), Lung.LEFT: (2, 3)}.items():
-        drawn = np.isin(truth, values)
+def test_no_lung_agrees_less_than_the_classical_one(tumour_patient: tuple[LungCase, LungMask]) -> None:
+    case, lungs = tumour_patient
+    classical = classical_lungs(case.ct).labels
+    for lung in Lung:
+        drawn = case.truth == lung
         assert dice(lungs.labels == lung, drawn) > dice(classical == lung, drawn) - NOISE
 
 

@@ -9,7 +9,7 @@ from LungNoduleCADLib.training.run import train_bundle
 
 
 def test_a_model_without_a_recipe_cannot_be_trained(pack_folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="expected nodule_ct_attributes or"):
+    with pytest.raises(UsageError, match="expected lung_ct_segmentation or"):
         train_bundle("lung_lobes", pack_folder, None, tmp_path / "work", tmp_path / "out", "cpu", str)
     assert not (tmp_path / "out").exists()
 
