@@ -207,7 +207,7 @@ def _series_ref(group: list[SliceHeader], everywhere: tuple[QualityFlag, ...]) -
     slices = in_order(group)
     geometry, flags, usable = None, [], True
     problems = check_slices(slices)
-    no_grid = ("no_geometry", "differing", "bad_orientation", "duplicate_positions")
+    no_grid = ("no_geometry", "differing", "bad_size", "bad_orientation", "duplicate_positions")
     if not any(code.startswith(no_grid) for code, _ in problems):
         geometry = stack_geometry(slices)
     for flag, blocks in series_doubts(slices, geometry):

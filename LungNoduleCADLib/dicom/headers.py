@@ -52,6 +52,8 @@ class SliceHeader:
     thickness_mm: float | None
     slope: float | None
     intercept: float | None
+    unreadable_rescale: str
+    """What stands where slope or intercept should, if it is no number."""
 
     @property
     def name(self) -> str:
@@ -159,6 +161,15 @@ def _slice_header(path: Path, dataset: Dataset, frame: int | None, groups: list[
         thickness_mm=one("SliceThickness"),
         slope=one("RescaleSlope"),
         intercept=one("RescaleIntercept"),
+        unreadable_rescale=next(
+            (
+                said
+                for keyword in ("RescaleSlope", "RescaleIntercept")
+                for group in groups
+                if (said := text(group, keyword)) and one(keyword) is None
+            ),
+            "",
+        ),
     )
 
 

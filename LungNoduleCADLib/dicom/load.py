@@ -71,7 +71,7 @@ def load_series(ref: SeriesRef) -> CtVolume:
         serious = [flag.message for flag in ref.flags if flag.severity is Severity.SERIOUS]
         raise InputError("this series cannot be analysed", got=" ".join(serious).rstrip("."))
     with quiet_pydicom(), ThreadPoolExecutor(_DECODERS) as pool:
-        decoded = [pair for pairs in pool.map(_decode_file, ref.files) for pair in pairs]
+        decoded = [pair for pairs in pool.map(decode_file, ref.files) for pair in pairs]
     by_header = {id(header): hu for header, hu in decoded}
     slices = in_order([header for header, _ in decoded])
     for _, error in check_slices(slices):
@@ -121,8 +121,13 @@ def _series_of_file(path: Path) -> SeriesRef:
     raise InputError(f"{path.name} is no CT image that can be read", todo="choose the folder that holds the scan")
 
 
-def _decode_file(path: Path) -> list[tuple[SliceHeader, np.ndarray]]:
-    """(header, HU (rows, columns) int16) of each slice in a file."""
+def decode_file(path: Path) -> list[tuple[SliceHeader, np.ndarray]]:
+    """(header, HU (rows, columns) int16) of each slice in a file.
+
+    Raises
+    ------
+    InputError : damaged, or of a compression that cannot be decoded.
+    """
     try:
         dataset = read_dataset(path, pixels=True)
         headers = slice_headers(path, dataset)

@@ -42,7 +42,8 @@ def check_slices(slices: Sequence[SliceHeader]) -> list[Problem]:
             return [("no_geometry", InputError(
                 f"{one.name} does not say where it lies", expected=" and ".join(missing),
                 got="none or no numbers", todo="export the series again from the PACS"))]  # fmt: skip
-    return [p for check in (_check_alike, _check_axes) for p in check(slices)] or _check_positions(slices)
+    checks = (_check_alike, _check_axes, _check_duplicates, _check_axial, _check_rescale, _check_positions)
+    return next((problems for check in checks if (problems := check(slices))), [])
 
 
 def _check_alike(slices: Sequence[SliceHeader]) -> list[Problem]:
@@ -65,6 +66,9 @@ def _check_alike(slices: Sequence[SliceHeader]) -> list[Problem]:
 
 def _check_axes(slices: Sequence[SliceHeader]) -> list[Problem]:
     first = slices[0]
+    if min(first.shape_ji) < 1:
+        return [("bad_size", InputError(
+            f"{first.name} has no pixels", got=_size(first), todo="export the series again"))]  # fmt: skip
     row, column = np.asarray(first.orientation).reshape(2, 3)
     lengths = np.linalg.norm([row, column], axis=1)
     if np.any(np.abs(lengths - 1) > 0.01) or abs(row @ column) > 0.01 or min(first.spacing_ji_mm) <= 0:
@@ -72,7 +76,11 @@ def _check_axes(slices: Sequence[SliceHeader]) -> list[Problem]:
             f"the orientation or pixel spacing of {first.name} is impossible",
             expected="two perpendicular unit vectors and a spacing above zero",
             got=f"{first.orientation} and {first.spacing_ji_mm} mm", todo="export the series again"))]  # fmt: skip
-    off_axial = np.degrees(np.arccos(min(1.0, abs(float(_normal(first)[2])))))
+    return []
+
+
+def _check_axial(slices: Sequence[SliceHeader]) -> list[Problem]:
+    off_axial = np.degrees(np.arccos(min(1.0, abs(float(_normal(slices[0])[2])))))
     if off_axial > MAX_OFF_AXIAL_DEGREES:
         return [("not_axial", InputError(
             "the series is not axial", expected=f"slices within {MAX_OFF_AXIAL_DEGREES:.0f} degrees of axial",
@@ -80,18 +88,30 @@ def _check_axes(slices: Sequence[SliceHeader]) -> list[Problem]:
     return []
 
 
-def _check_positions(slices: Sequence[SliceHeader]) -> list[Problem]:
-    """Duplicates, gantry tilt, missing slices, irregular spacing: the first that is found."""
-    if len(slices) < 2:
-        return []
-    heights = _heights_mm(slices)
-    gaps = np.diff(heights)
-    if gaps.min() < SAME_POSITION_MM:
+def _check_rescale(slices: Sequence[SliceHeader]) -> list[Problem]:
+    return [("bad_rescale", InputError(
+        f"{one.name} does not say what its values mean", expected="numbers as RescaleSlope and RescaleIntercept",
+        got=one.unreadable_rescale, todo="export the series again"))
+        for one in slices if one.unreadable_rescale][:1]  # fmt: skip
+
+
+def _check_duplicates(slices: Sequence[SliceHeader]) -> list[Problem]:
+    gaps = np.diff(_heights_mm(slices))
+    if gaps.size and gaps.min() < SAME_POSITION_MM:
         n = int(gaps.argmin())
         return [("duplicate_positions", InputError(
             f"{slices[n].name} and {slices[n + 1].name} lie at the same position ({_at(slices[n])})",
             expected="one slice per position", got=f"{int((gaps < SAME_POSITION_MM).sum())} duplicates",
             todo="the series holds two acquisitions: export them as separate series"))]  # fmt: skip
+    return []
+
+
+def _check_positions(slices: Sequence[SliceHeader]) -> list[Problem]:
+    """Gantry tilt, missing slices, irregular spacing: the first that is found."""
+    if len(slices) < 2:
+        return []
+    heights = _heights_mm(slices)
+    gaps = np.diff(heights)
     tilt = _tilt_degrees(slices)
     if tilt > MAX_TILT_DEGREES:
         return [("gantry_tilt", InputError(
