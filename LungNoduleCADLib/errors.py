@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+LONGEST_GOT = 240  # characters of what was found; the rest is cut
+
 
 class LungNoduleCADError(Exception):
-    """Base of every error that a user can act on; ``exit_code`` is what the command line ends with."""
+    """Base of every error that a user can act on; ``exit_code`` is what the command line ends with.
+
+    As text it is one line, however long or broken what was found is.
+    """
 
     exit_code = 1
 
@@ -13,13 +18,13 @@ class LungNoduleCADError(Exception):
         super().__init__(what, expected, got, todo)
 
     def __str__(self) -> str:
+        got = str(self.got)
+        got = got if len(got) <= LONGEST_GOT else got[:LONGEST_GOT].rstrip() + "…"
         found = ", ".join(
-            part
-            for part in (f"expected {self.expected}" if self.expected else "", f"got {self.got}" if self.got else "")
-            if part
+            part for part in (f"expected {self.expected}" if self.expected else "", f"got {got}" if got else "") if part
         )
         sentence = self.what.rstrip(".") + (f": {found}" if found else "")
-        return sentence + (f"; {self.todo.rstrip('.')}." if self.todo else ".")
+        return " ".join((sentence + (f"; {self.todo.rstrip('.')}." if self.todo else ".")).splitlines())
 
 
 class UsageError(LungNoduleCADError):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 from LungNoduleCADLib.domain.provenance import Method
 from LungNoduleCADLib.errors import ModelError
+from LungNoduleCADLib.json_file import read_json
 
 
 @dataclass(frozen=True)
@@ -36,25 +36,34 @@ class Bundle:
 
     @property
     def trained(self) -> bool:
-        return self.metadata["status"] == "trained"
+        return self.metadata.get("status") == "trained"
 
     @property
     def weight_files(self) -> dict[str, str]:
         """{path inside the bundle: sha256}."""
-        return self.metadata["weights_sha256"]
+        digests = self.metadata.get("weights_sha256")
+        if not isinstance(digests, dict):
+            raise self._incomplete("digests of the weights in configs/metadata.json", type(digests).__name__)
+        return digests
 
     def method(self) -> Method:
         """How results name this model; the digest is of its first weights file."""
-        return Method(self.name, self.metadata["version"], next(iter(self.weight_files.values()), None))
+        return Method(self.name, str(self.metadata.get("version")), next(iter(self.weight_files.values()), None))
 
     def _read(self, relative: str) -> dict[str, Any]:
         file = self.path / relative
         try:
-            return json.loads(file.read_text(encoding="utf-8"))
+            content = read_json(file)
         except (OSError, ValueError) as error:
-            raise ModelError(
-                f"The model bundle {self.name} is incomplete",
-                expected=f"readable JSON in {relative}",
-                got=type(error).__name__,
-                todo="reinstall LungNoduleCAD or the bundle",
-            ) from error
+            raise self._incomplete(f"readable JSON in {relative}", type(error).__name__) from error
+        if not isinstance(content, dict):
+            raise self._incomplete(f"an object in {relative}", type(content).__name__)
+        return content
+
+    def _incomplete(self, expected: str, got: str) -> ModelError:
+        return ModelError(
+            f"The model bundle {self.name} is incomplete",
+            expected=expected,
+            got=got,
+            todo="reinstall LungNoduleCAD or the bundle",
+        )

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TextIO
 
 from LungNoduleCADLib.cli.console import add_device_option, add_progress_option
 from LungNoduleCADLib.errors import LungNoduleCADError, UsageError
+from LungNoduleCADLib.json_file import parse_json
 
 if TYPE_CHECKING:
     from LungNoduleCADLib.cli.desk import Desk
@@ -84,7 +85,7 @@ def _answer(desk: Desk, line: bytes) -> dict[str, Any]:
     number = None
     try:
         try:
-            request = json.loads(line)
+            request = parse_json(line)
         except ValueError as error:
             raise UsageError("The request is not JSON", got=str(error)) from error
         if not isinstance(request, dict):

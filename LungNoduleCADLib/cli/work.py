@@ -17,6 +17,7 @@ from LungNoduleCADLib.domain.comparison import Change
 from LungNoduleCADLib.domain.findings import StudyFindings
 from LungNoduleCADLib.domain.nodule import Point
 from LungNoduleCADLib.errors import InputError, UsageError
+from LungNoduleCADLib.json_file import read_json
 from LungNoduleCADLib.progress import Listener, Progress
 
 if TYPE_CHECKING:
@@ -186,7 +187,7 @@ def read_clinical(file: Path) -> ClinicalContext:
     InputError : not JSON, an unknown field, or a value of the wrong kind.
     """
     try:
-        facts = json.loads(file.read_text(encoding="utf-8"))
+        facts = read_json(file)
     except (OSError, ValueError) as error:
         raise InputError(
             f"{file} cannot be read as clinical facts",

@@ -35,6 +35,7 @@ from LungNoduleCADLib.domain.quality import QualityFlag
 from LungNoduleCADLib.domain.study import SeriesDescription
 from LungNoduleCADLib.errors import InputError
 from LungNoduleCADLib.guidelines.risk import with_clinical_risk
+from LungNoduleCADLib.json_file import read_json
 from LungNoduleCADLib.report.nodule_json import nodule_from_json, nodule_to_json
 from LungNoduleCADLib.report.upgrade import readable_versions, upgraded
 
@@ -68,9 +69,7 @@ def from_json(document: dict[str, Any], name: str = FILE_NAME) -> StudyFindings:
         findings = _study_from_json(known)
         return findings if known is document else _with_clinical_risk(findings)
     except (ValueError, TypeError) as error:
-        raise InputError(
-            f"{name} is not valid", got=_shorten(str(error)), todo="correct it or analyse again"
-        ) from error
+        raise InputError(f"{name} is not valid", got=str(error), todo="correct it or analyse again") from error
 
 
 def read_document(folder: Path) -> dict[str, Any]:
@@ -90,7 +89,7 @@ def _read_json(folder: Path) -> Any:
             f"{folder} holds no results", expected=FILE_NAME, got="none", todo="give the -o folder of an analysis"
         )
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return read_json(path)
     except (ValueError, OSError) as error:
         raise InputError(
             f"{path} cannot be read as JSON", got=str(error), todo="correct it or analyse again"
@@ -129,7 +128,7 @@ def check(document: Any, name: str = FILE_NAME) -> None:
         place = error.json_path.removeprefix("$").lstrip(".") or "its top level"
         raise InputError(
             f"{name} is not valid at {place}",
-            got=_shorten(error.message),
+            got=error.message,
             todo=f"correct it there (see {SCHEMA_NAME}) or analyse again",
         )
     _check_ids(document, name)
@@ -178,10 +177,6 @@ def _validator() -> Any:
     from jsonschema import Draft202012Validator
 
     return Draft202012Validator(json.loads(schema_path().read_text(encoding="utf-8")))
-
-
-def _shorten(message: str, limit: int = 200) -> str:
-    return message if len(message) <= limit else message[:limit].rstrip() + "…"
 
 
 def _check_ids(document: dict[str, Any], name: str) -> None:

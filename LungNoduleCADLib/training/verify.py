@@ -21,7 +21,7 @@ def verify_bundle(bundle: Bundle) -> list[str]:
         return problems if problems or not bundle.trained else _weights(bundle)
     except LungNoduleCADError as error:
         return [str(error)]
-    except (KeyError, ValueError) as error:
+    except (LookupError, ValueError, TypeError, AttributeError) as error:
         return [f"a description is not as it should be: {type(error).__name__} {error}"]
 
 

@@ -16,7 +16,7 @@ LIBRARY = ROOT / "LungNoduleCADLib"
 ADAPTER = ROOT / "LungNoduleCAD"
 STAGES = {"lungs", "nodules", "classification", "followup", "guidelines", "phantom", "backends"}
 TIERS = [
-    {"__init__", "domain", "errors", "progress"},
+    {"__init__", "domain", "errors", "json_file", "progress"},
     {"imaging", "dicom", "bundles", "networks", "evaluation"},
     STAGES,
     {"report"},

@@ -31,3 +31,10 @@ def test_every_kind_of_error_has_its_exit_code(error: type[LungNoduleCADError], 
 def test_a_cancelled_run_says_that_nothing_was_written_and_ends_as_ctrl_c_does() -> None:
     assert str(Cancelled()) == "Cancelled; nothing was written."
     assert Cancelled().exit_code == 130
+
+
+def test_what_was_found_is_cut_and_stays_on_one_line() -> None:
+    sentence = str(InputError("broken", got="x\n" * 1000))
+    assert "\n" not in sentence
+    assert len(sentence) < 400
+    assert sentence.endswith("….")
