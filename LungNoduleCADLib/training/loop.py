@@ -22,7 +22,7 @@ class LoopSettings:
     """Numbers of a recipe. ``patience``: epochs without a better score before stopping.
 
     ``cycle_epochs``: the learning rate starts again after so many epochs (0: never), at ``cycle_decay`` of its height
-    (Loshchilov and Hutter 2017, SGDR).
+    (Loshchilov and Hutter 2017, SGDR); the last such cycle ends with the last epoch.
     """
 
     epochs: int
@@ -107,7 +107,7 @@ def _train_epoch(
     sums: dict[str, float] = {}
     batch_list = batches if hasattr(batches, "__len__") else list(batches)
     for step, batch in enumerate(batch_list):
-        rate = _learning_rate(settings, epoch + step / len(batch_list))
+        rate = learning_rate_at(settings, epoch + step / len(batch_list))
         for group in optimizer.param_groups:
             group["lr"] = rate
         with autocast(device):
@@ -122,11 +122,12 @@ def _train_epoch(
     return {f"loss_{name}": total / len(batch_list) for name, total in sums.items()}
 
 
-def _learning_rate(settings: LoopSettings, epoch: float) -> float:
+def learning_rate_at(settings: LoopSettings, epoch: float) -> float:
     """Linear warm-up, then half a cosine down to 1 %; so again in every cycle."""
     length = settings.cycle_epochs or settings.epochs
     cycle = int(epoch // length)
     highest, epoch = settings.learning_rate * settings.cycle_decay**cycle, epoch - cycle * length
+    length = min(length, settings.epochs - cycle * length)
     if epoch < settings.warm_up_epochs:
         return highest * max(epoch / settings.warm_up_epochs, 0.02)
     done = (epoch - settings.warm_up_epochs) / max(length - settings.warm_up_epochs, 1e-9)

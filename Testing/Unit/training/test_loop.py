@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from LungNoduleCADLib.training.loop import LoopSettings, fit
+from LungNoduleCADLib.training.loop import LoopSettings, fit, learning_rate_at
 
 SETTINGS = LoopSettings(epochs=3, learning_rate=0.05, warm_up_epochs=1.0, ema_decay=0.5, patience=3)
 
@@ -115,3 +115,13 @@ def test_what_is_validated_are_the_averaged_weights(tmp_path: Path) -> None:
     averaged, last, training = seen[0]
     assert not training
     assert not torch.equal(averaged, last)
+
+
+def test_the_learning_rate_starts_again_lower_and_ends_low_with_the_last_epoch() -> None:
+    settings = LoopSettings(14, 0.01, warm_up_epochs=1.0, cycle_epochs=9, cycle_decay=0.5)
+    rates = [learning_rate_at(settings, epoch / 10) for epoch in range(140)]
+    assert rates[10] == pytest.approx(0.01)
+    assert rates[89] < 0.0002
+    assert rates[100] == pytest.approx(0.005)
+    assert rates[139] < 0.0001
+    assert max(rates[90:]) == rates[100]
