@@ -14,6 +14,7 @@ from LungNoduleCADLib.training.card import card_is_current, update_card  # noqa:
 
 BEGIN, END = "<!-- figures: written by Testing/update_figures.py -->", "<!-- end of figures -->"
 SHOWN = {
+    "lung_ct_segmentation": {"Dice, manual lungs (classical method)": ("manual lungs", "Dice", "classical")},
     "nodule_ct_segmentation": {
         "Dice from one point": ("all", "dice"),
         "volume against the readers' (ratio)": ("all", "volume_ratio_geometric_mean"),
@@ -40,7 +41,7 @@ def bundles() -> list[Bundle]:
 
 def readme_table() -> str:
     """The README's table of models: figures with interval, cases and patients."""
-    rows = ["| model | figure | fold 4, 95 % interval | nodules (patients) |", "|---|---|---|---|"]
+    rows = ["| model | figure | test data, 95 % interval | cases (patients) |", "|---|---|---|---|"]
     for bundle in bundles():
         figures = json.loads((bundle.path / "docs/evaluation.json").read_text(encoding="utf-8"))["figures"]
         for label, keys in SHOWN[bundle.name].items():
