@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +15,7 @@ from LungNoduleCADLib.errors import InputError, UsageError
 from LungNoduleCADLib.evaluation.bootstrap import bootstrap
 from LungNoduleCADLib.training.cases import NoduleCase, nodule_cases
 from LungNoduleCADLib.training.data import NO_FOLD, MarkedScan, PackNodule, TrainingData, open_training_data
-from LungNoduleCADLib.training.lung_background import Donor
-from LungNoduleCADLib.training.phantoms import phantom_donor
-from LungNoduleCADLib.training.prepare import DONOR_PHANTOM_SEED
+from LungNoduleCADLib.training.prepare import few_donors
 
 CLEAR_READERS = 3
 MOST_DONORS = 4
@@ -125,12 +122,7 @@ def _examination(
         raise InputError(
             "There is nothing to evaluate on", expected="nodules of at least 3 readers", got=f"none in fold {fold}"
         )
-    donors = [
-        Donor(scan.ct, scan.lungs, scan.keep_away_lps_mm) for scan in islice(data.marked_scans(folds), MOST_DONORS)
-    ]
-    if not donors:
-        report("lung around the nodules: synthetic, for there is no whole scan of that fold")
-        donors = [phantom_donor(DONOR_PHANTOM_SEED)]
+    donors = few_donors(data, folds, MOST_DONORS, report)
     cases = list(nodule_cases(data, nodules, donors, bundle.train["seed"]))
     report(f"{len(cases)} nodules, {f'fold {fold}' if fold is not None else 'all folds'}")
     return Examination(bundle, data, fold if known else None, cases, device, report, pictures)

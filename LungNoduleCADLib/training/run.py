@@ -92,9 +92,9 @@ def train_bundle(
     if name == "nodule_ct_attributes":
         inference["calibration"] = _encoder_calibration(data, stores[0], networks, recipe, device)
     else:
-        from LungNoduleCADLib.training.train_segmenter import choose_threshold
+        from LungNoduleCADLib.training.train_segmenter import choose_thresholds
 
-        inference |= choose_threshold(networks, data, recipe, device, report)
+        inference |= choose_thresholds(networks, data, recipe, device, report)
     finish_bundle(out, inference, recipe, data.split_sha256(), [member["file"] for member in members])
     return Bundle(out)
 

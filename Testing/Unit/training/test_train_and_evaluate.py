@@ -87,7 +87,6 @@ def tiny_bundles(
     for module in (run, evaluate, train_fusion, evaluate_fusion):
         monkeypatch.setattr(module, "find_bundle", find)
     monkeypatch.setattr(prepare, "phantom_donor", donor)
-    monkeypatch.setattr(evaluate, "phantom_donor", donor)
     monkeypatch.setattr(prepare, "PLACES_EACH", 40)
     monkeypatch.setattr(cases, "PLACES", 40)
     return find
@@ -107,6 +106,7 @@ def test_a_pack_becomes_bundles_that_are_evaluated_on_the_fold_they_never_saw(
     assert all(figures[name]["fold"] == 4 and figures[name]["nodules"] == 6 for name in TINY)
     segmentation = figures["nodule_ct_segmentation"]["figures"]
     assert 0.0 <= segmentation["all"]["dice"]["value"] <= 1.0
+    assert set(tiny_bundles("nodule_ct_segmentation").inference["thresholds"]) == {"0.5", "1", "2"}
     attributes = figures["nodule_ct_attributes"]["figures"]
     assert 0.0 <= attributes["malignancy_auc_median_above_3"]["value"] <= 1.0
     assert set(tiny_bundles("nodule_ct_attributes").inference["calibration"]) == {"nodule", "malignancy", "nodule_type"}
