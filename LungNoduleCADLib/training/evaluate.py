@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -44,6 +44,11 @@ class Examination:
     @property
     def nodules(self) -> list[PackNodule]:
         return [case.nodule for case in self.cases]
+
+    def patient_of(self, scan: MarkedScan) -> str:
+        """Whose scan it is, for intervals."""
+        patients = {n.nodule_id: n.patient_id for n in self.data.nodules}
+        return next((patients[m.nodule_id] for m in scan.marks if m.nodule_id in patients), scan.name)
 
     def scans(self) -> Iterator[tuple[int, MarkedScan]]:
         """Every whole scan with its fold, one in memory at a time."""
@@ -129,10 +134,14 @@ def _examination(
 
 
 def estimate(
-    metric: Callable[..., Any], nodules: list[PackNodule], rows: np.ndarray, *columns: np.ndarray
+    metric: Callable[..., Any], nodules: Sequence[PackNodule | str], rows: np.ndarray, *columns: np.ndarray
 ) -> Figures | None:
-    """A figure over the chosen rows with its interval; ``None`` where it cannot be computed (one class only)."""
-    patients = [n.patient_id for n, row in zip(nodules, rows, strict=True) if row]
+    """A figure over the chosen rows with its interval; ``None`` where it cannot be computed (one class only).
+
+    ``nodules``: the cases, or the patients that they are of.
+    """
+    owners = [n if isinstance(n, str) else n.patient_id for n in nodules]
+    patients = [owner for owner, row in zip(owners, rows, strict=True) if row]
     try:
         return bootstrap(lambda *c: float(metric(*c)), patients, *(column[rows] for column in columns)).as_json()
     except ValueError:
