@@ -187,7 +187,11 @@ def measured(store: SampleStore, members: list[Member], likely: float, most: int
         others = [one for m, one in enumerate(clean) if m != n] or clean
         relative = [relative_limit({m: one.distances[k] for m, one in enumerate(others)}) for k in range(len(KINDS))]
         limits.append((np.median(clean[n].distances, axis=1) * relative)[:, None])
-    return {name: figures(group, clean, limits, likely, draws) for name, group in judged.items()}
+    return {
+        name: figures(group, clean, limits, likely, draws)
+        for name, group in judged.items()
+        if any(one.patients for one in group)
+    }
 
 
 def trained_ranges(pack: NodulePack, folds: list[int]) -> dict[str, Any]:
