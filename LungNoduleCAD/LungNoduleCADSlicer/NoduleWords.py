@@ -126,6 +126,14 @@ def detection(nodule: dict) -> str:
     return _("{found}, {share}").format(found=found, share=share)
 
 
+def familiarity(nodule: dict) -> str:
+    """Whether the models know such nodules; empty where that was not assessed."""
+    distance = nodule.get("unfamiliarity")
+    if distance is None:
+        return ""
+    return _("looks unlike the nodules that the models know") if distance > 1 else _("looks like those the models know")
+
+
 def flags(nodule: dict) -> str:
     return GrowthWords.flags(nodule["flags"])
 
@@ -141,7 +149,7 @@ def detail(nodule: dict | None, match: dict | None) -> str:
         escape(clinicalRisk(nodule)),
         escape(histology(nodule)),
         escape(change(match)) if match is not None else "",
-        escape(detection(nodule)),
+        escape("; ".join(filter(None, (detection(nodule), familiarity(nodule))))),
         *(f"<b>{escape(flag['severity'].capitalize())}</b>: {escape(flag['message'])}" for flag in nodule["flags"]),
     ]
     return "<br>".join(line for line in lines if line)

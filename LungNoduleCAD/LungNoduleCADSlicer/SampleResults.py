@@ -135,7 +135,7 @@ def noduleRecord(name: str, radiusMm: float, centroidLps, origin: str = "detecto
         "lung_rads_assessment": _assessment(category, None),
         "saliency": f"saliency/{name}.nrrd" if solid else None,
         "radiomics": None,
-        "unfamiliarity": None,
+        "unfamiliarity": 0.6 if solid else None,
         "candidate": {"centre_lps_mm": list(centroidLps), "diameter_mm": None, "origin": origin},
         "flags": [],
     }

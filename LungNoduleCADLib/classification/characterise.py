@@ -89,7 +89,10 @@ class Characteriser:
             radiomics=radiomics,
             saliency=explain(self.encoder, patch, grid, ct.geometry, "malignancy", self.encoder_bundle.method()),
             unfamiliarity=unfamiliarity,
-            flags=(*less_model_doubts(nodule.flags), *doubts(unfamiliarity, by_network)),
+            flags=(
+                *less_model_doubts(nodule.flags),
+                *doubts(unfamiliarity, by_network, nodule.candidate.probability),
+            ),
         )
 
     def _calibration(self, head: str) -> dict[str, Any]:

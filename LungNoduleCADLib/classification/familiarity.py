@@ -23,6 +23,7 @@ FILE = "models/familiarity.safetensors"
 KINDS = ("features", "appearance")
 FAMILIAR_SHARE = 0.99
 LEAST_DISAGREEMENT = 0.4
+LEAST_NODULE_PROBABILITY = 0.5
 
 UNFAMILIAR = QualityFlag(
     "unfamiliar",
@@ -104,15 +105,27 @@ class Familiarity:
         return self.distances(patches_hu, answers).max(axis=0)
 
 
-def doubts(unfamiliarity: float | None, malignancy_by_network: Sequence[float]) -> tuple[QualityFlag, ...]:
+def doubts(
+    unfamiliarity: float | None, malignancy_by_network: Sequence[float], nodule_probability: float | None = None
+) -> tuple[QualityFlag, ...]:
     """What the reader must know of how far the models can be trusted with a nodule (codes: ``quality.MODEL_DOUBTS``).
 
     Parameters
     ----------
     unfamiliarity : of the nodule; ``None``: not assessed.
     malignancy_by_network : probability by each network of the ensemble.
+    nodule_probability : that it is a nodule; ``None``: not asked.
     """
     flags = [UNFAMILIAR] if unfamiliarity is not None and unfamiliarity > 1 else []
+    if nodule_probability is not None and nodule_probability < LEAST_NODULE_PROBABILITY:
+        flags.append(
+            QualityFlag(
+                "not_a_nodule",
+                Severity.WARNING,
+                f"To the models this is rather no nodule ({nodule_probability:.0%} that it is one): what they say of "
+                "type and malignancy holds for nodules only.",
+            )
+        )
     low, high = min(malignancy_by_network), max(malignancy_by_network)
     if high - low >= LEAST_DISAGREEMENT:
         flags.append(

@@ -45,7 +45,7 @@ class MetaClassifier:
     def __init__(
         self, kind: str, names: list[str], linear: dict[str, dict[str, float]], trees: Any, calibration: dict[str, Any]
     ) -> None:
-        self.kind, self.names, self._calibration = kind, names, calibration
+        self.kind, self.names, self.calibration = kind, names, calibration
         self._linear, self._trees = linear, trees
 
     @classmethod
@@ -63,12 +63,16 @@ class MetaClassifier:
 
     def probability(self, inputs: dict[str, float]) -> float:
         """Calibrated probability from named inputs."""
+        return float(apply(np.array([self.logit(inputs)]), self.calibration)[0])
+
+    def logit(self, inputs: dict[str, float]) -> float:
+        """What is calibrated: without the ties that a calibration may make."""
         margins = []
         if self.kind != TREES:
             margins.append(self._linear_margin(inputs))
         if self.kind != LINEAR:
             margins.append(self._trees_margin(inputs))
-        return float(apply(np.array([np.mean(margins)]), self._calibration)[0])
+        return float(np.mean(margins))
 
     def missing(self, inputs: dict[str, float]) -> tuple[str, ...]:
         """Groups of inputs (``radiomics``) of which something is missing."""

@@ -63,11 +63,13 @@ def expected_calibration_error(
     return float(sum(gaps) / len(probability))
 
 
-def calibration_error_by_chance(probability: np.ndarray, bins: int = 15, draws: int = 1000, seed: int = 0) -> float:
-    """Mean ECE (bins of equal mass) that probabilities show that are exactly right: few cases never reach 0."""
+def calibration_error_by_chance(
+    probability: np.ndarray, bins: int = 15, equal_mass: bool = True, draws: int = 1000, seed: int = 0
+) -> float:
+    """Mean ECE that probabilities show that are exactly right (simulated outcomes): few cases never reach 0."""
     rng = np.random.default_rng(seed)
     outcomes = rng.random((draws, len(probability))) < probability
-    return float(np.mean([expected_calibration_error(one, probability, bins) for one in outcomes]))
+    return float(np.mean([expected_calibration_error(one, probability, bins, equal_mass) for one in outcomes]))
 
 
 def brier(positive: np.ndarray, probability: np.ndarray) -> float:

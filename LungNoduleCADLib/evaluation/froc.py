@@ -10,12 +10,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from LungNoduleCADLib.evaluation.bootstrap import DRAWS, SEED, Estimate, interval, resampled_rows
+from LungNoduleCADLib.evaluation.bootstrap import DRAWS, SEED, Estimate, bootstrap, interval, resampled_rows
 
 LUNA16_RATES = (0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 LUNA16_MARKS = 100
@@ -127,20 +127,67 @@ def froc_band(
     seed: int = SEED,
 ) -> FrocBand:
     """The curve at ``rates`` with its 95 % interval; what is resampled are patients with all their scans."""
+    curve, grid = froc(scans), np.asarray(rates, float)
+    drawn = list(_drawn_curves(scans, draws, seed))
+    values = np.array([one.interpolated(grid) for one in drawn]).reshape(-1, len(grid))
+    bounds = np.array([interval(of_rate) for of_rate in values.T])
+    metric = _estimate(curve.competition_metric(), [one.competition_metric() for one in drawn], scans)
+    return FrocBand(grid, curve.interpolated(grid), bounds[:, 0], bounds[:, 1], metric)
+
+
+def sensitivity_estimates(
+    scans: Sequence[ScanDetections], rates: Sequence[float], draws: int = DRAWS, seed: int = SEED
+) -> list[Estimate]:
+    """Highest sensitivity that a threshold reaches at no more than each rate of false positives a scan (not on lines).
+
+    With 95 % intervals over resampled patients; the cases are targets.
+    """
+    curve, drawn = froc(scans), list(_drawn_curves(scans, draws, seed))
+    return [_estimate(curve.sensitivity_at(rate), [one.sensitivity_at(rate) for one in drawn], scans) for rate in rates]
+
+
+def at_threshold(
+    scans: Sequence[ScanDetections], threshold: float, draws: int = DRAWS, seed: int = SEED
+) -> tuple[Estimate | None, Estimate]:
+    """Sensitivity (cases: targets) and false positives a scan (cases: scans) of what scores at least ``threshold``.
+
+    With 95 % intervals over resampled patients. No sensitivity where there is no target at all; draws without any are
+    left out of its interval.
+    """
     scored = [_scores(scan) for scan in scans]
-    patients = [scan.patient or f"scan {n}" for n, scan in enumerate(scans)]
-    curve, grid = _curve(scored), np.asarray(rates, float)
-    drawn, metrics = [], []
-    for rows in resampled_rows(patients, draws, seed):
+    patients = _patients(scans)
+    found = np.array([np.count_nonzero(hits >= threshold) for hits, _ in scored])
+    targets = np.array([len(hits) for hits, _ in scored])
+    false = np.array([np.count_nonzero(wrong >= threshold) for _, wrong in scored], float)
+
+    def sensitivity(found: np.ndarray, targets: np.ndarray) -> float:
+        if not targets.sum():
+            raise ValueError("expected a target, got none")
+        return float(found.sum() / targets.sum())
+
+    alarms = bootstrap(lambda values: float(np.mean(values)), patients, false, draws=draws, seed=seed)
+    if not targets.sum():
+        return None, alarms
+    share = bootstrap(sensitivity, patients, found, targets, draws=draws, seed=seed)
+    return replace(share, cases=int(targets.sum())), alarms
+
+
+def _patients(scans: Sequence[ScanDetections]) -> list[str]:
+    return [scan.patient or f"scan {n}" for n, scan in enumerate(scans)]
+
+
+def _drawn_curves(scans: Sequence[ScanDetections], draws: int, seed: int) -> Iterator[Froc]:
+    """Curves of resampled patients; draws without any target are left out."""
+    scored = [_scores(scan) for scan in scans]
+    for rows in resampled_rows(_patients(scans), draws, seed):
         some = [scored[n] for n in rows]
         if any(len(hits) for hits, _ in some):
-            one = _curve(some)
-            drawn.append(one.interpolated(grid))
-            metrics.append(one.competition_metric())
-    bounds = np.array([interval(values) for values in np.array(drawn).reshape(-1, len(grid)).T])
-    targets = sum(len(hits) for hits, _ in scored)
-    metric = Estimate(curve.competition_metric(), *interval(metrics), targets, len(set(patients)))
-    return FrocBand(grid, curve.interpolated(grid), bounds[:, 0], bounds[:, 1], metric)
+            yield _curve(some)
+
+
+def _estimate(value: float, drawn: list[float], scans: Sequence[ScanDetections]) -> Estimate:
+    targets = sum(len(scan.targets) for scan in scans)
+    return Estimate(value, *interval(drawn), targets, len(set(_patients(scans))))
 
 
 def _scores(scan: ScanDetections) -> tuple[np.ndarray, np.ndarray]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import product
 
@@ -17,6 +18,7 @@ from LungNoduleCADLib.domain.geometry import Geometry
 from LungNoduleCADLib.domain.masks import NoduleMask
 from LungNoduleCADLib.domain.nodule import Point
 from LungNoduleCADLib.domain.provenance import Method
+from LungNoduleCADLib.errors import ModelError
 from LungNoduleCADLib.imaging.patch import network_patch, patch_geometry
 from LungNoduleCADLib.imaging.sitk_bridge import resample
 from LungNoduleCADLib.networks.build import autocast
@@ -41,16 +43,20 @@ def segmenter_input(hu: torch.Tensor) -> torch.Tensor:
 
 
 @dataclass(frozen=True)
-class _Look:
-    """What the networks saw in one cube: probability (D, D, D) on ``grid``, the outline where it is 0.5."""
+class Look:
+    """What the networks saw in one cube: probability (D, D, D) on ``grid``, scaled so that the outline is at 0.5."""
 
     probability: np.ndarray
     grid: Geometry
 
+    @property
+    def spacing_mm(self) -> float:
+        return self.grid.spacing_kji_mm[0]
+
     def fills(self, cube_mm: float) -> bool:
         """Whether the nodule is so large that a cube of this width may cut its border."""
         extent = np.ptp(np.argwhere(self.probability >= 0.5), axis=0).max() + 1
-        return bool(extent * self.grid.spacing_kji_mm[0] > LARGE_EXTENT_FRACTION * cube_mm)
+        return bool(extent * self.spacing_mm > LARGE_EXTENT_FRACTION * cube_mm)
 
 
 class NoduleSegmenter:
@@ -59,7 +65,7 @@ class NoduleSegmenter:
     Parameters
     ----------
     spacings_mm : cube spacings to look at, fine first.
-    threshold : probability at which the outline is drawn.
+    thresholds : probability at which the outline is drawn, by spacing; 0.5 where not given.
     """
 
     def __init__(
@@ -69,21 +75,44 @@ class NoduleSegmenter:
         spacings_mm: tuple[float, ...],
         device: str,
         method: Method,
-        threshold: float = 0.5,
+        thresholds: Mapping[float, float] | None = None,
     ) -> None:
         self.networks, self.size, self.spacings_mm = networks, size, spacings_mm
-        self.device, self.method, self.threshold = device, method, threshold
+        self.device, self.method, self.thresholds = device, method, dict(thresholds or {})
 
     @classmethod
     def from_bundle(cls, bundle: Bundle, device: str, *, unseen_fold: int | None = None) -> NoduleSegmenter:
-        """All members of the ensemble, or only that which never saw ``unseen_fold`` in training."""
+        """All members of the ensemble, or only that which never saw ``unseen_fold`` in training.
+
+        Raises
+        ------
+        ModelError : untrained or damaged, or a scale has no threshold.
+        """
         patch = bundle.inference["patch"]
+        spacings_mm = tuple(patch["spacings_mm"])
+        given = {float(spacing): value for spacing, value in bundle.inference.get("thresholds", {}).items()}
+        if set(given) != set(spacings_mm):
+            raise ModelError(
+                f"The outlines' thresholds in {bundle.path / 'configs/inference.json'} do not fit",
+                expected="thresholds with one value for each of " + ", ".join(f"{mm:g}" for mm in spacings_mm) + " mm",
+                got=", ".join(f"{mm:g}" for mm in given) or "none",
+                todo="train the model again",
+            )
         networks = load_members(bundle, device, unseen_fold)
-        threshold = bundle.inference.get("threshold", 0.5)
-        return cls(networks, patch["size"], tuple(patch["spacings_mm"]), device, bundle.method(), threshold)
+        return cls(networks, patch["size"], spacings_mm, device, bundle.method(), given)
 
     def segment(self, ct: CtVolume, point_lps_mm: Point) -> NoduleMask | None:
-        """The nodule at a point, or ``None`` where the network sees none within 4 mm of it.
+        """The nodule at a point, or ``None`` where the network sees none within 4 mm of it."""
+
+        def look(spacing_mm: float) -> Look | None:
+            probability = self.probability_around(ct, point_lps_mm, spacing_mm)
+            return self.look(probability, point_lps_mm, spacing_mm, self.thresholds.get(spacing_mm, 0.5))
+
+        chosen = self.choose(look)
+        return None if chosen is None else outline(chosen.probability, chosen.grid, ct, self.method)
+
+    def choose(self, look: Callable[[float], Look | None]) -> Look | None:
+        """The scale that shows the nodule best, from looks by spacing.
 
         Every scale but the coarsest is looked at. A coarser answer is taken where what it shows would fill the finer
         cube, which then held only a part of it; the finer one otherwise.
@@ -92,15 +121,19 @@ class NoduleSegmenter:
         for finer_mm, spacing_mm in zip((None, *self.spacings_mm), self.spacings_mm, strict=False):
             if spacing_mm == self.spacings_mm[-1] and (chosen is None or not chosen.fills(spacing_mm * self.size / 2)):
                 break
-            look = self._look(ct, point_lps_mm, spacing_mm)
-            if look is not None and (finer_mm is None or chosen is None or look.fills(finer_mm * self.size)):
-                chosen = look
-        return None if chosen is None else outline(chosen.probability, chosen.grid, ct, self.method)
+            seen = look(spacing_mm)
+            if seen is not None and (finer_mm is None or chosen is None or seen.fills(finer_mm * self.size)):
+                chosen = seen
+        return chosen
 
-    def _look(self, ct: CtVolume, point_lps_mm: Point, spacing_mm: float) -> _Look | None:
-        grid = patch_geometry(point_lps_mm, self.size, spacing_mm)
-        part = self._part_at_point(self.probability(network_patch(ct, grid)), spacing_mm)
-        return None if part is None else _Look(part, grid)
+    def probability_around(self, ct: CtVolume, point_lps_mm: Point, spacing_mm: float) -> np.ndarray:
+        """Probability (D, D, D) of nodule in the cube of this spacing around a point."""
+        return self.probability(network_patch(ct, patch_geometry(point_lps_mm, self.size, spacing_mm)))
+
+    def look(self, probability: np.ndarray, point_lps_mm: Point, spacing_mm: float, threshold: float) -> Look | None:
+        """The part at the point of what the networks say of a cube around it; ``None`` where they see nothing there."""
+        part = _part_at_point(probability, spacing_mm, threshold)
+        return None if part is None else Look(part, patch_geometry(point_lps_mm, self.size, spacing_mm))
 
     @torch.inference_mode()
     def probability(self, hu: np.ndarray) -> np.ndarray:
@@ -113,22 +146,26 @@ class NoduleSegmenter:
         mirrored_back = [logits[n : n + 1].flip(view) if view else logits[n : n + 1] for n, view in enumerate(views)]
         return torch.sigmoid(torch.cat(mirrored_back)).mean(0)[0].cpu().numpy()
 
-    def _part_at_point(self, probability: np.ndarray, spacing_mm: float) -> np.ndarray | None:
-        """Probabilities of the connected part nearest to the point, scaled to 0.5 at its outline; zero elsewhere."""
-        middle = self.size // 2
-        reach = max(1, round(SEED_REACH_MM / spacing_mm))
-        near = tuple(slice(middle - reach, middle + reach + 1) for _ in range(3))
-        peak = float(probability[near].max())
-        if peak < FAINTEST_PEAK:
-            return None
-        threshold = self.threshold if peak >= self.threshold + 0.1 else peak / 2
-        labels, _ = ndimage.label(probability >= threshold)
-        window_labels = labels[near]
-        distance = np.linalg.norm(np.indices(window_labels.shape) - reach, axis=0)
-        distance[window_labels == 0] = np.inf
-        part = labels == window_labels.ravel()[np.argmin(distance)]
-        around = ndimage.binary_dilation(part, iterations=2)
-        return np.where(around, probability * (0.5 / threshold), 0.0).astype(np.float32)
+
+def _part_at_point(probability: np.ndarray, spacing_mm: float, threshold: float) -> np.ndarray | None:
+    """Probabilities of the connected part nearest to the middle, scaled to 0.5 at its outline; zero elsewhere.
+
+    A faint nodule, which hardly reaches the threshold, is outlined at half its own peak.
+    """
+    middle = len(probability) // 2
+    reach = max(1, round(SEED_REACH_MM / spacing_mm))
+    near = tuple(slice(middle - reach, middle + reach + 1) for _ in range(3))
+    peak = float(probability[near].max())
+    if peak < FAINTEST_PEAK:
+        return None
+    height = threshold if peak >= threshold + 0.1 else peak / 2
+    labels, _ = ndimage.label(probability >= height)
+    window_labels = labels[near]
+    distance = np.linalg.norm(np.indices(window_labels.shape) - reach, axis=0)
+    distance[window_labels == 0] = np.inf
+    part = labels == window_labels.ravel()[np.argmin(distance)]
+    around = ndimage.binary_dilation(part, iterations=2)
+    return np.where(around, probability * (0.5 / height), 0.0).astype(np.float32)
 
 
 def outline(probability: np.ndarray, grid: Geometry, ct: CtVolume, method: Method) -> NoduleMask | None:

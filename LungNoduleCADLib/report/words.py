@@ -151,8 +151,8 @@ def detection(nodule: Nodule) -> str:
 def familiarity(nodule: Nodule) -> str:
     """Whether the models know such nodules; beyond their limit a flag says it, too."""
     if nodule.unfamiliarity is None:
-        return "likeness to the training data not assessed"
-    return f"{'unlike' if nodule.unfamiliarity > 1 else 'like'} the training data"
+        return "not compared with the nodules that the models know"
+    return f"looks {'unlike' if nodule.unfamiliarity > 1 else 'like'} the nodules that the models know"
 
 
 def review(nodule: Nodule) -> str:

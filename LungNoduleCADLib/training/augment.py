@@ -10,6 +10,7 @@ from monai.data import set_track_meta
 from monai.transforms import (
     CenterSpatialCropd,
     Compose,
+    Rand3DElasticd,
     RandAffined,
     RandFlipd,
     RandGaussianNoised,
@@ -18,6 +19,10 @@ from monai.transforms import (
     RandScaleIntensityd,
     RandShiftIntensityd,
 )
+
+SMOOTHNESS_VOXELS = (4.0, 6.0)
+MAGNITUDE = (0.0, 150.0)
+"""Of independent offsets of up to 1 at each voxel, before they are smoothed to about a hundredth of that."""
 
 
 def training_transform(
@@ -29,6 +34,7 @@ def training_transform(
     affine: bool = True,
     kernels: bool = True,
     intensity: bool = True,
+    elastic: bool = False,
 ) -> Compose:
     """From ``cube`` (HU, and occupancy where it is asked for, as channels) to ``hu`` and ``occupancy``.
 
@@ -41,18 +47,20 @@ def training_transform(
     ----------
     affine, kernels, intensity : whether to turn, tilt, shift and zoom; to smooth and sharpen; to change offset, gain
         and noise. Mirroring stays, and the noise that hides how HU were stored.
+    elastic : whether to deform smoothly as well, by about a voxel, in the same interpolation.
     """
     set_track_meta(False)
-    place = RandAffined(
-        "cube",
-        prob=1.0,
-        spatial_size=(size,) * 3,
-        rotate_range=(pi, tilt_rad, tilt_rad),
-        translate_range=(most_shift_voxels,) * 3,
-        scale_range=(zoom,) * 3,
-        mode="bilinear",
-        padding_mode="border",
-    )
+    ranges = {
+        "rotate_range": (pi, tilt_rad, tilt_rad),
+        "translate_range": (most_shift_voxels,) * 3,
+        "scale_range": (zoom,) * 3,
+    }
+    options = {"prob": 1.0, "spatial_size": (size,) * 3, "mode": "bilinear", "padding_mode": "border"}
+    if elastic:
+        moved = ranges if affine else {}
+        place = Rand3DElasticd("cube", SMOOTHNESS_VOXELS, MAGNITUDE, **moved, **options)
+    else:
+        place = RandAffined("cube", **ranges, **options) if affine else CenterSpatialCropd("cube", (size,) * 3)
     sharpness = [
         RandGaussianSmoothd("hu", prob=0.15, sigma_x=(0.3, 0.9), sigma_y=(0.3, 0.9), sigma_z=(0.3, 0.9)),
         RandGaussianSmoothd("hu", prob=0.1, sigma_x=(0.6, 1.5), sigma_y=(0.0, 0.1), sigma_z=(0.0, 0.1)),
@@ -65,7 +73,7 @@ def training_transform(
     ]
     return Compose(
         [
-            place if affine else CenterSpatialCropd("cube", (size,) * 3),
+            place,
             *(RandFlipd("cube", prob=0.5, spatial_axis=axis) for axis in (0, 1)),
             _split,
             *(sharpness if kernels else []),

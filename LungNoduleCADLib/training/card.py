@@ -16,7 +16,7 @@ BEGIN, END = "<!-- figures: written from evaluation.json -->", "<!-- end of figu
 def figures_table(evaluation: dict[str, Any]) -> str:
     """Markdown: the setting, then every figure with its interval, cases and patients.
 
-    ``evaluation["cases_are"]`` names what was counted, where that is not nodules.
+    ``cases_are``, of all or of one figure, names what was counted, where that is not nodules.
     """
     head = f"{_examined_on(evaluation)}. {evaluation['setting']}. Intervals: {evaluation['interval']}."
     cases = evaluation.get("cases_are", "nodules")
@@ -66,9 +66,10 @@ def _flat(figures: dict[str, Any], cases: str, prefix: str = "") -> Iterator[tup
     for name, value in figures.items():
         label = f"{prefix}{name.replace('_', ' ')}"
         if isinstance(value, dict) and {"value", "low", "high"} <= set(value):
-            count = f"{value['cases']} {cases}, {value['patients']} patients"
+            count = f"{value['cases']} {value.get('cases_are', cases)}, {value['patients']} patients"
             best, low, high = (_said(value[key]) for key in ("value", "low", "high"))
-            yield label, f"{best} ({low} to {high}; {count})"
+            chance = f"; {_said(value['by_chance'])} by chance, {value['bins']}" if "by_chance" in value else ""
+            yield label, f"{best} ({low} to {high}; {count}{chance})"
         elif isinstance(value, dict):
             yield from _flat(value, cases, f"{label}: ")
         else:

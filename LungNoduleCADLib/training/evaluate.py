@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +15,7 @@ from LungNoduleCADLib.errors import InputError, UsageError
 from LungNoduleCADLib.evaluation.bootstrap import bootstrap
 from LungNoduleCADLib.training.cases import NoduleCase, nodule_cases
 from LungNoduleCADLib.training.data import NO_FOLD, MarkedScan, PackNodule, TrainingData, open_training_data
-from LungNoduleCADLib.training.lung_background import Donor
-from LungNoduleCADLib.training.phantoms import phantom_donor
-from LungNoduleCADLib.training.prepare import DONOR_PHANTOM_SEED
+from LungNoduleCADLib.training.prepare import few_donors
 
 CLEAR_READERS = 3
 MOST_DONORS = 4
@@ -47,6 +44,11 @@ class Examination:
     @property
     def nodules(self) -> list[PackNodule]:
         return [case.nodule for case in self.cases]
+
+    def patient_of(self, scan: MarkedScan) -> str:
+        """Whose scan it is, for intervals."""
+        patients = {n.nodule_id: n.patient_id for n in self.data.nodules}
+        return next((patients[m.nodule_id] for m in scan.marks if m.nodule_id in patients), scan.name)
 
     def scans(self) -> Iterator[tuple[int, MarkedScan]]:
         """Every whole scan with its fold, one in memory at a time."""
@@ -125,22 +127,21 @@ def _examination(
         raise InputError(
             "There is nothing to evaluate on", expected="nodules of at least 3 readers", got=f"none in fold {fold}"
         )
-    donors = [
-        Donor(scan.ct, scan.lungs, scan.keep_away_lps_mm) for scan in islice(data.marked_scans(folds), MOST_DONORS)
-    ]
-    if not donors:
-        report("lung around the nodules: synthetic, for there is no whole scan of that fold")
-        donors = [phantom_donor(DONOR_PHANTOM_SEED)]
+    donors = few_donors(data, folds, MOST_DONORS, report)
     cases = list(nodule_cases(data, nodules, donors, bundle.train["seed"]))
     report(f"{len(cases)} nodules, {f'fold {fold}' if fold is not None else 'all folds'}")
     return Examination(bundle, data, fold if known else None, cases, device, report, pictures)
 
 
 def estimate(
-    metric: Callable[..., Any], nodules: list[PackNodule], rows: np.ndarray, *columns: np.ndarray
+    metric: Callable[..., Any], nodules: Sequence[PackNodule | str], rows: np.ndarray, *columns: np.ndarray
 ) -> Figures | None:
-    """A figure over the chosen rows with its interval; ``None`` where it cannot be computed (one class only)."""
-    patients = [n.patient_id for n, row in zip(nodules, rows, strict=True) if row]
+    """A figure over the chosen rows with its interval; ``None`` where it cannot be computed (one class only).
+
+    ``nodules``: the cases, or the patients that they are of.
+    """
+    owners = [n if isinstance(n, str) else n.patient_id for n in nodules]
+    patients = [owner for owner, row in zip(owners, rows, strict=True) if row]
     try:
         return bootstrap(lambda *c: float(metric(*c)), patients, *(column[rows] for column in columns)).as_json()
     except ValueError:

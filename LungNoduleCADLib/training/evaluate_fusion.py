@@ -24,16 +24,17 @@ def fusion_figures(examination: Examination) -> Figures:
     encoder = np.array([o.answers.heads["malignancy"].mean() for o in seen])
     decided = np.array([n.median("malignancy") != 3 for n in nodules])
     suspicious = np.array([n.median("malignancy") > 3 for n in nodules])
+    fused = np.array([meta.logit(row) for row in inputs])
     volume = np.array([row["size.log_volume"] for row in inputs])
     figures = {
-        "fusion": malignancy_figures(nodules, np.array([meta.probability(row) for row in inputs]), rating),
-        "encoder_alone": malignancy_figures(nodules, calibration.apply(encoder, calibrated)),
+        "fusion": malignancy_figures(nodules, fused, meta.calibration, rating),
+        "encoder_alone": malignancy_figures(nodules, encoder, calibrated),
         "volume_alone_auc": round(discrimination.auc(suspicious[decided], volume[decided]), 4),
         "not_outlined": len(examination.cases) - len(seen),
     }
     if examination.pictures:
         cases = {case.nodule.nodule_id: case for case in examination.cases}
-        fused = np.array([meta.probability(row) for row in inputs])
-        draw_malignancy(examination.pictures, [cases[n.nodule_id] for n in nodules], fused)
+        probability = calibration.apply(fused, meta.calibration)
+        draw_malignancy(examination.pictures, [cases[n.nodule_id] for n in nodules], probability)
     examination.report(f"fusion AUC {figures['fusion']['malignancy_auc_median_above_3']['value']:.3f}")
     return figures

@@ -7,19 +7,24 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from LungNoduleCADLib.bundles.weights import sha256_of
 
 
 def save_network(network: nn.Module, bundle: Path, relative: str) -> None:
     """Weights in half precision (batch statistics in float32) as safetensors."""
-    from safetensors.torch import save_file
-
     tensors = {
         name: (t if not t.is_floating_point() or "running" in name else t.half()).contiguous().cpu()
         for name, t in network.state_dict().items()
     }
+    save_tensors(tensors, bundle, relative)
+
+
+def save_tensors(tensors: dict[str, Tensor], bundle: Path, relative: str) -> None:
+    """Tensors as safetensors; a kill leaves no half file."""
+    from safetensors.torch import save_file
+
     partial = bundle / (relative + ".partial")
     partial.parent.mkdir(parents=True, exist_ok=True)
     save_file(tensors, partial)

@@ -14,6 +14,7 @@ from LungNoduleCADLib.classification.familiarity import FAMILIAR_SHARE, KINDS, S
 from LungNoduleCADLib.training.samples import SYNTHETIC_FOLD, SampleStore
 from LungNoduleCADLib.training.train_encoder import held_out_rows, middle
 
+MOST_KNOWN = 800
 Vectors = dict[str, np.ndarray]
 """{name of ``KINDS``: (N, F)}."""
 
@@ -70,14 +71,15 @@ def vectors(runner: EncoderRunner, store: SampleStore, rows: list[int]) -> Vecto
 
 
 def known_rows(store: SampleStore, held_out: int, seed: int) -> list[int]:
-    """Each real nodule that a network may see, once, in one of the lungs it was set into."""
+    """Real nodules that a network may see, each once, in one of the lungs it was set into; at most ``MOST_KNOWN``."""
     places: dict[str, list[int]] = {}
     for row, sample in enumerate(store.samples):
         real = sample.nodule_id and sample.fold != SYNTHETIC_FOLD
         if real and not sample.hidden_from(held_out):
             places.setdefault(sample.nodule_id, []).append(row)
     rng = np.random.default_rng([seed, held_out])
-    return [int(rng.choice(rows)) for rows in places.values()]
+    chosen = [int(rng.choice(rows)) for rows in places.values()]
+    return [int(row) for row in rng.permutation(chosen)[:MOST_KNOWN]]
 
 
 def unseen_nodules(store: SampleStore, fold: int) -> list[int]:

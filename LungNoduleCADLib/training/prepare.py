@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,16 @@ def load_scans(data: TrainingData, recipe: dict[str, Any], report: Report) -> Sc
     if not found:
         report("no whole scans: background is synthetic")
     return found
+
+
+def few_donors(data: TrainingData, folds: Collection[int], most: int, report: Report) -> list[Donor]:
+    """Lung of at most so many whole scans of some folds; synthetic lung where there is none."""
+    scans = islice(data.marked_scans(folds), most)
+    donors = [Donor(scan.ct, scan.lungs, scan.keep_away_lps_mm) for scan in scans]
+    if not donors:
+        report(f"lung around the nodules: synthetic, for there is no whole scan of fold {', '.join(map(str, folds))}")
+        donors = [phantom_donor(DONOR_PHANTOM_SEED)]
+    return donors
 
 
 def donors_of(scans: Scans) -> dict[int, list[Donor]]:

@@ -13,10 +13,11 @@ from torch import nn
 from LungNoduleCADLib.bundles.registry import find_bundle
 from LungNoduleCADLib.bundles.spec import Bundle
 from LungNoduleCADLib.classification.encoder import EncoderRunner
+from LungNoduleCADLib.classification.familiarity import FILE
 from LungNoduleCADLib.errors import UsageError
 from LungNoduleCADLib.evaluation.calibration import choose_calibration, fit_temperature
 from LungNoduleCADLib.training.data import PackNodule, TrainingData, open_training_data
-from LungNoduleCADLib.training.export import finish_bundle, save_network
+from LungNoduleCADLib.training.export import finish_bundle, save_network, save_tensors
 from LungNoduleCADLib.training.labels import reference_type
 from LungNoduleCADLib.training.prepare import prepare
 from LungNoduleCADLib.training.samples import SampleStore
@@ -79,23 +80,8 @@ def train_bundle(
     if only_held_out is not None:
         return None
     _copy(source.path, out)
-    members = [{"held_out_fold": fold, "file": f"models/held_out_{fold}.safetensors"} for fold in networks]
-    for member, network in zip(members, networks.values(), strict=True):
-        save_network(network, out, member["file"])
-    inference = {
-        **source.inference,
-        "network": recipe["network"],
-        "arguments": recipe["arguments"],
-        "patch": recipe["patch"],
-        "members": members,
-    }
-    if name == "nodule_ct_attributes":
-        inference["calibration"] = _encoder_calibration(data, stores[0], networks, recipe, device)
-    else:
-        from LungNoduleCADLib.training.train_segmenter import choose_threshold
-
-        inference |= choose_threshold(networks, data, recipe, device, report)
-    finish_bundle(out, inference, recipe, data.split_sha256(), [member["file"] for member in members])
+    inference, weights = _ensemble(name, data, stores, networks, recipe, out, device, report)
+    finish_bundle(out, {**source.inference, **inference}, recipe, data.split_sha256(), weights)
     return Bundle(out)
 
 
@@ -126,6 +112,36 @@ def _members(
         fold: train_member(data, stores, recipe, fold, work / f"held_out_{fold}", device, report)
         for fold in (folds if only_held_out is None else [only_held_out])
     }
+
+
+def _ensemble(
+    name: str,
+    data: TrainingData,
+    stores: list[SampleStore],
+    networks: dict[int, nn.Module],
+    recipe: dict[str, Any],
+    out: Path,
+    device: str,
+    report: Report,
+) -> tuple[dict[str, Any], list[str]]:
+    """The networks' weights into the bundle: what ``inference.json`` says of them, and the files."""
+    members = [{"held_out_fold": fold, "file": f"models/held_out_{fold}.safetensors"} for fold in networks]
+    for member, network in zip(members, networks.values(), strict=True):
+        save_network(network, out, member["file"])
+    weights = [member["file"] for member in members]
+    inference = {key: recipe[key] for key in ("network", "arguments", "patch")} | {"members": members}
+    if name == "nodule_ct_attributes":
+        from LungNoduleCADLib.training.fit_familiarity import fit_familiarity
+
+        inference["calibration"] = _encoder_calibration(data, stores[0], networks, recipe, device)
+        runners = {f: EncoderRunner((n,), **recipe["patch"], device=device) for f, n in networks.items()}
+        save_tensors(fit_familiarity(runners, stores[0], recipe["seed"]), out, FILE)
+        weights.append(FILE)
+    else:
+        from LungNoduleCADLib.training.train_segmenter import choose_thresholds
+
+        inference |= choose_thresholds(networks, data, recipe, device, report)
+    return inference, weights
 
 
 def _encoder_calibration(

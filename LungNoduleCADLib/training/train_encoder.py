@@ -12,14 +12,17 @@ from torch import Tensor, nn
 
 from LungNoduleCADLib.classification.encoder import Answers, EncoderRunner, encoder_input
 from LungNoduleCADLib.domain.nodule import NoduleType
+from LungNoduleCADLib.errors import UsageError
 from LungNoduleCADLib.evaluation.discrimination import auc, balanced_accuracy
 from LungNoduleCADLib.networks.build import build_network
+from LungNoduleCADLib.networks.nodule_encoder import NoduleEncoder
 from LungNoduleCADLib.training.augment import training_transform
 from LungNoduleCADLib.training.data import PackNodule, TrainingData
 from LungNoduleCADLib.training.labels import reference_type
 from LungNoduleCADLib.training.loader import CubeDataset, batches
 from LungNoduleCADLib.training.loop import LoopSettings, fit
 from LungNoduleCADLib.training.losses import encoder_loss
+from LungNoduleCADLib.training.pretrain import pretrain_backbone
 from LungNoduleCADLib.training.pretrained import load_encoder_weights
 from LungNoduleCADLib.training.samples import SYNTHETIC_FOLD, SampleStore
 
@@ -33,15 +36,20 @@ def train_encoder(
     device: str,
     report: Callable[[str], None],
 ) -> nn.Module:
-    """Train without a fold, and choose on it; returns the best network."""
+    """Train without a fold, and choose on it; returns the best network.
+
+    ``recipe["pretraining"]``, where there is one, starts the backbone from ``pretrain_backbone``.
+
+    Raises
+    ------
+    UsageError : the recipe names two starts.
+    """
     nodules = {nodule.nodule_id: nodule for nodule in data.nodules}
     (store,) = stores
     size, spacing_mm, seed = recipe["patch"]["size"], recipe["patch"]["spacing_mm"], recipe["seed"] + held_out
     torch.manual_seed(seed)
     network = build_network(recipe["network"], recipe["arguments"])
-    if recipe.get("encoder_weights"):
-        taken = load_encoder_weights(network, Path(recipe["encoder_weights"]))
-        report(f"{taken} tensors from {recipe['encoder_weights']}")
+    _start(network, stores, recipe, held_out, run, device, report)
     transform = training_transform(size, **recipe["augmentation"])
     groups = _groups(store, nodules, held_out)
     judged = held_out_rows(store, held_out, recipe["validation_non_nodules"])
@@ -63,6 +71,30 @@ def train_encoder(
     return fit(
         network, epoch_batches, loss_of, validate, LoopSettings(**recipe["loop"], seed=seed), run, device, report
     )
+
+
+def _start(
+    network: NoduleEncoder,
+    stores: list[SampleStore],
+    recipe: dict[str, Any],
+    held_out: int,
+    run: Path,
+    device: str,
+    report: Callable[[str], None],
+) -> None:
+    """Weights to begin with: those of a file, or learned without labels; else as they were drawn."""
+    file, pretraining = recipe.get("encoder_weights"), recipe.get("pretraining")
+    if file and pretraining:
+        raise UsageError(
+            "Training can begin from one start only", expected="encoder weights or pretraining", got="both"
+        )
+    if file:
+        taken = load_encoder_weights(network, Path(file))
+        report(f"{taken} tensors from {file}")
+    if pretraining:
+        network.backbone.load_state_dict(
+            pretrain_backbone(stores, recipe, held_out, run / "pretraining", device, report)
+        )
 
 
 def held_out_rows(store: SampleStore, fold: int, most_non_nodules: int) -> list[int]:

@@ -1,9 +1,9 @@
 """What the parts of a recipe are worth: ``python Testing/Benchmarks/ablations.py BUNDLE --data D --work W --runs R``.
 
 A row is a change of the recipe, trained like the base row (same few samples, same seed, without fold 3) and judged by
-the recipe's own score on the nodules of fold 3 in the lung of fold 3. Rows go to ``ablations.json`` as they are done;
-those that are there with the same settings are kept, an interrupted row goes on. One training a row: the row "another
-seed" says how much chance alone moves a figure.
+the recipe's own score on the nodules of fold 3, as real as they are there. Rows go to ``ablations.json`` as they are
+done; those that are there with the same settings are kept, an interrupted row goes on. One training a row: the row
+"another seed" says how much chance alone moves a figure.
 
 ``--work``: where ``train`` prepared its samples; ``--runs``: for checkpoints and answers, outside the repository.
 """
@@ -31,7 +31,7 @@ from LungNoduleCADLib.classification.encoder import Answers, EncoderRunner  # no
 from LungNoduleCADLib.errors import InputError, UsageError  # noqa: E402
 from LungNoduleCADLib.evaluation.bootstrap import interval, number, resampled_rows  # noqa: E402
 from LungNoduleCADLib.training.nodule_pack import NodulePack, PackNodule  # noqa: E402
-from LungNoduleCADLib.training.samples import SYNTHETIC_FOLD, Sample, SampleStore  # noqa: E402
+from LungNoduleCADLib.training.samples import SampleStore  # noqa: E402
 from LungNoduleCADLib.training.train_encoder import held_out_rows, middle, score_encoder, train_encoder  # noqa: E402
 from LungNoduleCADLib.training.train_segmenter import score_segmenter, train_segmenter  # noqa: E402
 
@@ -39,7 +39,6 @@ FOLD = 3
 CLEAR_READERS = 3
 FILE = Path(__file__).with_suffix(".json")
 SETTINGS = ("seed", "arguments", "patch", "augmentation", "batch", "samples_per_epoch", "losses", "loss", "loop")
-ELSEWHERE = Sample("", "", -9, -9, real_context=False)
 PRETRAINING = {
     "samples_per_epoch": 2000,
     "batch": 16,
@@ -53,18 +52,14 @@ BOTH: dict[str, dict[str, Any]] = {
     "without kernel and slice thickness simulation": {"augmentation": {"kernels": False}},
     "another seed": {"seed": 1},
     "without intensity jitter": {"augmentation": {"intensity": False}},
-    "without synthetic lung": {"left_out_backgrounds": [SYNTHETIC_FOLD]},
+    "with elastic deformation": {"augmentation": {"elastic": True}},
 }
-EVEN_CHANCES = {"solid": 1.0, "part-solid": 1.0, "ground-glass": 1.0}
 ROWS: dict[str, dict[str, dict[str, Any]]] = {
     "nodule_ct_attributes": BOTH
     | {
         "with pretraining": {"pretraining": PRETRAINING},
         "focal loss for nodule": {"losses": {"nodule": "focal"}},
-        "without subsolid weights": {
-            "losses": {"class_weights": {"nodule_type": [1.0, 1.0, 1.0]}},
-            "type_chances": EVEN_CHANCES,
-        },
+        "without subsolid weights": {"losses": {"class_weights": {"nodule_type": [1.0, 1.0, 1.0]}}},
         "stem kernel 3": {"arguments": {"stem_kernel": 3}},
         "stem kernel 7": {"arguments": {"stem_kernel": 7}},
     },
@@ -72,7 +67,6 @@ ROWS: dict[str, dict[str, dict[str, Any]]] = {
     | {
         "Dice and focal loss": {"loss": "dice+focal"},
         "cross-entropy only": {"loss": "cross-entropy"},
-        "without subsolid weights": {"type_chances": EVEN_CHANCES},
     },
 }
 """{bundle: {row: change of its recipe}}."""
@@ -119,15 +113,8 @@ def judge_of(bundle: str, pack: NodulePack, stores: list[SampleStore], recipe: d
     return _segmenter_judge(stores, nodules, recipe["patch"]["size"], device)
 
 
-def at_home(store: SampleStore, fold: int) -> Any:
-    """A store in which only that counts as of a fold which lies in its lung, or in synthetic lung if it has none."""
-    home = fold if any(s.background_fold == fold for s in store.samples) else SYNTHETIC_FOLD
-    samples = [s if s.fold == fold and s.background_fold == home else ELSEWHERE for s in store.samples]
-    return SimpleNamespace(name=store.name, hu=store.hu, occupancy=store.occupancy, samples=samples)
-
-
 def _encoder_judge(store: SampleStore, nodules: dict[str, PackNodule], recipe: dict[str, Any], device: str) -> Judge:
-    rows = held_out_rows(at_home(store, FOLD), FOLD, recipe["validation_non_nodules"])
+    rows = held_out_rows(store, FOLD, recipe["validation_non_nodules"])
     samples = [store.samples[row] for row in rows]
     numbers = SimpleNamespace(samples=samples, hu=np.arange(len(rows), dtype=np.int16)[:, None, None, None])
     asked_often = {
@@ -159,13 +146,12 @@ class _Recorded:
 
 
 def _segmenter_judge(stores: list[SampleStore], nodules: dict[str, PackNodule], size: int, device: str) -> Judge:
-    home = [at_home(store, FOLD) for store in stores]
-    there = {sample.nodule_id for store in home for sample in store.samples}
+    there = {store.samples[row].nodule_id for store in stores for row in store.own_rows(FOLD)}
     clear = [n for n in nodules.values() if n.fold == FOLD and n.n_readers >= CLEAR_READERS and n.nodule_id in there]
-    names = [f"{figure}_{store.name}" for store in home for figure in ("dice", "volume_ratio")]
+    names = [f"{figure}_{store.name}" for store in stores for figure in ("dice", "volume_ratio")]
 
     def ask(network: nn.Module) -> Known:
-        said = [score_segmenter(network, home, {n.nodule_id: n}, FOLD, size, device, 1) for n in clear]
+        said = [score_segmenter(network, stores, {n.nodule_id: n}, FOLD, size, device, 1) for n in clear]
         return {name: np.array([scores.get(name, np.nan) for scores in said]) for name in names}
 
     def figures(known: Known, picked: np.ndarray) -> dict[str, float]:
@@ -244,7 +230,7 @@ def head_of(recipe: dict[str, Any], pack: NodulePack, patients: list[str], draws
         "data": recipe["data"],
         "split_sha256": pack.split_sha256(),
         "held_out_fold": FOLD,
-        "judged_on": f"fold {FOLD} in lung of fold {FOLD}; the best epoch is chosen on fold {FOLD} too, in every row",
+        "judged_on": f"fold {FOLD}, as real as it is there; the best epoch is chosen on fold {FOLD} too, in every row",
         "cases": len(patients),
         "patients": len(set(patients)),
         "interval": f"95 %, {draws} bootstrap draws of patients, paired; says nothing of another training's chance",

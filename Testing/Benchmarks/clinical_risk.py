@@ -27,7 +27,12 @@ sys.path.insert(0, str(ROOT))
 
 from LungNoduleCADLib.domain.risk import RiskEstimate  # noqa: E402
 from LungNoduleCADLib.evaluation.bootstrap import bootstrap, number  # noqa: E402
-from LungNoduleCADLib.evaluation.calibration import brier, expected_calibration_error, fit_platt  # noqa: E402
+from LungNoduleCADLib.evaluation.calibration import (  # noqa: E402
+    brier,
+    calibration_error_by_chance,
+    expected_calibration_error,
+    fit_platt,
+)
 from LungNoduleCADLib.evaluation.discrimination import auc  # noqa: E402
 from LungNoduleCADLib.guidelines.risk import RiskFacts, estimate_risk  # noqa: E402
 from LungNoduleCADLib.guidelines.risk_models import BROCK_2B, MODELS, RiskModel, Smoking  # noqa: E402
@@ -96,7 +101,8 @@ METRICS: dict[str, Metric] = {
 def judged(positive: np.ndarray, probability: np.ndarray, draws: int) -> dict[str, Any]:
     """Every metric with its 95 % interval, and the means that calibration compares."""
     means = {"mean_probability": number(probability.mean()), "observed": number(positive.mean())}
-    return means | {name: _estimated(metric, positive, probability, draws) for name, metric in METRICS.items()}
+    figures = {name: _estimated(metric, positive, probability, draws) for name, metric in METRICS.items()}
+    return means | figures | {"ece_by_chance": number(calibration_error_by_chance(probability, draws=draws))}
 
 
 def _estimated(metric: Metric, positive: np.ndarray, score: np.ndarray, draws: int) -> dict[str, float | None]:

@@ -1,15 +1,15 @@
-"""How well the out-of-distribution flag works: ``python Testing/Benchmarks/familiarity.py SAMPLES -o FILE.json``.
+"""How well the out-of-distribution flag works: ``python Testing/Benchmarks/familiarity.py SAMPLES --data PACK``.
 
-SAMPLES is the store of cubes that ``train nodule_ct_attributes`` prepared. Each network is asked about the nodules of
-the fold that it never saw, as they are and changed in ways that it was not trained on, about non-nodules, and about the
-phantoms' nodules (which it was trained on). The limit that a fold is judged by comes from the other folds. Fold 4 is
-not used. With ``--data``, the nodule pack, the ranges of the scans that were trained on are written, too.
+SAMPLES is the store of cubes that ``train nodule_ct_attributes`` prepared, PACK the nodule pack. Each network is asked
+about the nodules of the fold that it never saw, as they are and changed in ways that it was not trained on, about
+non-nodules, and about the phantoms' nodules (which it was trained on). The limit that a fold is judged by comes from
+the other folds. Fold 4 is not used. The ranges of the scans that were trained on are written, too. The figures go to
+``familiarity.json`` beside this file.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -30,6 +30,7 @@ from LungNoduleCADLib.classification.familiarity import FAMILIAR_SHARE, KINDS, F
 from LungNoduleCADLib.evaluation.bootstrap import bootstrap  # noqa: E402
 from LungNoduleCADLib.evaluation.discrimination import auc  # noqa: E402
 from LungNoduleCADLib.lungs.image_quality import noise_hu  # noqa: E402
+from LungNoduleCADLib.training.export import write_json  # noqa: E402
 from LungNoduleCADLib.training.fit_familiarity import relative_limit, unseen_nodules  # noqa: E402
 from LungNoduleCADLib.training.nodule_pack import NodulePack  # noqa: E402
 from LungNoduleCADLib.training.samples import SYNTHETIC_FOLD, SampleStore  # noqa: E402
@@ -113,10 +114,10 @@ class Member:
         )
 
 
-def members_of(bundle: Bundle, device: str) -> list[Member]:
+def members_of(bundle: Bundle, folds: list[int] | None, device: str) -> list[Member]:
     calibration = bundle.inference["calibration"].get("nodule", {})
     members = []
-    for fold in (member["held_out_fold"] for member in bundle.inference["members"]):
+    for fold in folds or [member["held_out_fold"] for member in bundle.inference["members"]]:
         familiarity = Familiarity.from_bundle(bundle, fold)
         if familiarity is None:
             raise SystemExit(f"{bundle.path} has no familiarity.safetensors: fit_familiarity makes it")
@@ -126,12 +127,12 @@ def members_of(bundle: Bundle, device: str) -> list[Member]:
 
 
 def groups_of(store: SampleStore, fold: int, most: int) -> dict[str, tuple[list[int], Change]]:
-    """{name: rows and what is done to them} of the fold, at most so many rows each."""
+    """{name: rows and what is done to them} of the fold: all nodules as they are, of others at most so many."""
     nodules = unseen_nodules(store, fold)
     others = [row for row in held_out_rows(store, fold, 10 * most) if not store.samples[row].nodule_id]
     whole = [row for row in nodules if store.samples[row].real_context]
     phantoms = [r for r, s in enumerate(store.samples) if s.fold == SYNTHETIC_FOLD and s.synthetic_type]
-    groups = {name: (_spread(nodules, most), change) for name, change in CHANGES.items()}
+    groups = {name: (nodules if name == CLEAN else _spread(nodules, most), change) for name, change in CHANGES.items()}
     groups["held-out nodules as they lie in whole scans"] = (whole, CHANGES[CLEAN])
     for name, real in (("proposed by the finder in whole scans", True), ("vessels and walls set into lung", False)):
         rows = [row for row in others if store.samples[row].real_context is real]
@@ -186,13 +187,16 @@ def measured(store: SampleStore, members: list[Member], likely: float, most: int
         others = [one for m, one in enumerate(clean) if m != n] or clean
         relative = [relative_limit({m: one.distances[k] for m, one in enumerate(others)}) for k in range(len(KINDS))]
         limits.append((np.median(clean[n].distances, axis=1) * relative)[:, None])
-    return {name: figures(group, clean, limits, likely, draws) for name, group in judged.items()}
+    return {
+        name: figures(group, clean, limits, likely, draws)
+        for name, group in judged.items()
+        if any(one.patients for one in group)
+    }
 
 
-def trained_ranges(data: Path, folds: list[int]) -> dict[str, Any]:
-    """Spacing and noise of the nodules' scans: least, 1st, 50th and 99th percentile, most."""
-    pack = NodulePack(data)
-    nodules = pack.of_folds(tuple(folds))
+def trained_ranges(pack: NodulePack, folds: list[int]) -> dict[str, Any]:
+    """Spacing and noise of the scans, one nodule of each patient: least, 1st, 50th and 99th percentile, most."""
+    nodules = list({n.patient_id: n for n in pack.of_folds(tuple(folds))}.values())
     values = {
         "slice_spacing_mm": [n.spacing_kji_mm[0] for n in nodules],
         "pixel_mm": [n.spacing_kji_mm[1] for n in nodules],
@@ -201,7 +205,7 @@ def trained_ranges(data: Path, folds: list[int]) -> dict[str, Any]:
     known = {name: np.array(v)[np.isfinite(v)] for name, v in values.items()}
     names = ("least", "percentile_1", "median", "percentile_99", "most")
     return {
-        name: {"nodules": len(v)}
+        name: {"patients": len(v)}
         | dict(zip(names, np.percentile(v, [0, 1, 50, 99, 100]).round(2).tolist(), strict=True))
         for name, v in known.items()
     }
@@ -210,27 +214,28 @@ def trained_ranges(data: Path, folds: list[int]) -> dict[str, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("samples", type=Path)
-    parser.add_argument("-o", "--json", type=Path, required=True)
-    parser.add_argument("--data", type=Path, help="the nodule pack")
-    parser.add_argument("--most", type=int, default=200, help="patches of a group and fold")
+    parser.add_argument("--data", type=Path, required=True, help="the nodule pack")
+    parser.add_argument("-o", "--json", type=Path, default=Path(__file__).with_suffix(".json"))
+    parser.add_argument("--folds", type=int, nargs="+", help="by default those that the bundle's networks leave out")
+    parser.add_argument("--most", type=int, default=60, help="patches of a group and fold")
     parser.add_argument("--draws", type=int, default=300)
     parser.add_argument("--device", default="cpu")
     arguments = parser.parse_args()
     bundle, store = find_bundle("nodule_ct_attributes"), SampleStore(arguments.samples)
-    members = members_of(bundle, arguments.device)
+    members = members_of(bundle, arguments.folds, arguments.device)
     likely = bundle.inference["operating_threshold"]
+    folds = ", ".join(str(member.fold) for member in members)
     result = {
         "data": "LIDC-IDRI nodules set into lung of other scans; each network judges the fold that it never saw",
-        "split": f"folds {', '.join(str(m.fold) for m in members)}; the limit for a fold comes from the others",
+        "split": f"folds {folds}; the limit for a fold comes from the others",
         "weights_sha256": bundle.weight_files,
         "familiar_share_aimed_at": FAMILIAR_SHARE,
         "operating_threshold": likely,
         "interval": f"95 %, {arguments.draws} bootstrap draws of patients",
         "groups": measured(store, members, likely, arguments.most, arguments.draws),
+        "trained_ranges": trained_ranges(NodulePack(arguments.data), bundle.train["folds"]["cross_fitted"]),
     }
-    if arguments.data:
-        result["trained_ranges"] = trained_ranges(arguments.data, bundle.train["folds"]["cross_fitted"])
-    arguments.json.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    write_json(arguments.json, result)
     print(arguments.json)
 
 

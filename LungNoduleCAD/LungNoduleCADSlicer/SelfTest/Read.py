@@ -285,9 +285,13 @@ def the_line_below_the_table_says_rule_malignancy_and_doubts(test) -> None:
         "readers' opinion, not pathology".replace("'", "&#x27;"),
         "Clinical risk: Brock 2a 3.1% to 12%",
         "Histology not available: not in the self-test",
+        "Found by the detector, 90% (80% to 95%); looks like those the models know",
         "<b>Warning</b>: Cut &lt;off&gt; at the edge",
     ):
         test.assertIn(part, text)
+    findings["nodules"][0]["unfamiliarity"] = 1.4
+    panel.reading.update(findings)
+    test.assertIn("looks unlike the nodules that the models know", panel.nodules.ui.detailLabel.text)
 
 
 def of_several_studies_only_the_one_being_read_is_outlined(test) -> None:

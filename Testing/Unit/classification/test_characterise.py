@@ -119,6 +119,19 @@ def test_a_nodule_unlike_the_known_ones_is_flagged_and_an_earlier_doubt_goes(
     assert found[1e9].unfamiliarity < 1
 
 
+def test_what_the_models_take_for_no_nodule_is_flagged_where_the_reader_marked_it(
+    characteriser: Characteriser, ball_ct: Callable[..., CtVolume]
+) -> None:
+    nodule = nodule_of(ct := ball_ct(5.0))
+    marked = [replace(nodule, candidate=replace(nodule.candidate, probability=p)) for p in (0.08, 0.8)]
+
+    unlikely, likely = (characteriser.characterise(ct, one).flags for one in marked)
+
+    assert [flag.code for flag in unlikely] == ["not_a_nodule"]
+    assert "8% that it is one" in unlikely[0].message
+    assert likely == ()
+
+
 def test_networks_that_disagree_are_told_with_their_answers(
     characteriser: Characteriser, ball_ct: Callable[..., CtVolume]
 ) -> None:

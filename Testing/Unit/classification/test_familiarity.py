@@ -99,19 +99,20 @@ def test_a_changed_file_is_not_believed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("unfamiliarity", "by_network", "codes"),
+    ("unfamiliarity", "by_network", "probability", "codes"),
     [
-        (None, [0.2, 0.3], []),
-        (1.0, [0.2], []),
-        (1.01, [0.2, 0.3], ["unfamiliar"]),
-        (0.5, [0.2, 0.75, 0.5], ["networks_disagree"]),
-        (3.0, [0.9, 0.1], ["unfamiliar", "networks_disagree"]),
+        (None, [0.2, 0.3], None, []),
+        (1.0, [0.2], 0.5, []),
+        (1.01, [0.2, 0.3], 0.9, ["unfamiliar"]),
+        (0.9, [0.2, 0.3], 0.49, ["not_a_nodule"]),
+        (0.5, [0.2, 0.75, 0.5], None, ["networks_disagree"]),
+        (3.0, [0.9, 0.1], 0.01, ["unfamiliar", "not_a_nodule", "networks_disagree"]),
     ],
 )
 def test_the_reader_is_told_what_speaks_against_an_answer(
-    unfamiliarity: float | None, by_network: list[float], codes: list[str]
+    unfamiliarity: float | None, by_network: list[float], probability: float | None, codes: list[str]
 ) -> None:
-    flags = doubts(unfamiliarity, by_network)
+    flags = doubts(unfamiliarity, by_network, probability)
     assert [flag.code for flag in flags] == codes
     assert model_doubts(flags) == flags
     assert set(codes) <= set(MODEL_DOUBTS)

@@ -1,15 +1,19 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
+from LungNoduleCADLib.bundles.spec import Bundle
 from LungNoduleCADLib.domain.ct import CtVolume
 from LungNoduleCADLib.domain.masks import NoduleMask
 from LungNoduleCADLib.domain.provenance import Method
+from LungNoduleCADLib.errors import ModelError
 from LungNoduleCADLib.nodules.segment import NoduleSegmenter, segmenter_input
 
 TURN = np.radians(30)
@@ -116,6 +120,38 @@ def test_a_part_seen_in_the_fine_cube_gives_way_to_the_whole_in_a_coarser_one(ba
     mask = three.segment(ball_ct(7.0, (1.0, 0.8, 0.8), extent_mm=50.0), (0.0, 0.0, 0.0))
 
     assert volume_mm3(mask) == pytest.approx(4 / 3 * np.pi * 7.0**3, rel=0.06)
+
+
+def test_each_scale_draws_its_outline_at_a_threshold_of_its_own(ball_ct: Callable[..., CtVolume]) -> None:
+    def volumes(thresholds: dict[float, float]) -> list[float]:
+        blurred = NoduleSegmenter((Gentle(),), 32, (0.8, 1.6), "cpu", Method("stub", "1"), thresholds)
+        return [
+            volume_mm3(blurred.segment(ball_ct(radius, (1.0, 1.0, 1.0)), (0.0, 0.0, 0.0))) for radius in (5.0, 12.0)
+        ]
+
+    class Gentle(Brightness):
+        def forward(self, x: Tensor) -> Tensor:
+            return super().forward(x) / 5
+
+    fine, coarse = volumes({0.8: 0.5, 1.6: 0.5})
+    fine_lower, coarse_same = volumes({0.8: 0.4, 1.6: 0.5})
+    fine_same, coarse_lower = volumes({0.8: 0.5, 1.6: 0.4})
+
+    assert fine_lower > 1.02 * fine
+    assert coarse_lower > 1.02 * coarse
+    assert (fine_same, coarse_same) == (fine, coarse)
+
+
+@pytest.mark.parametrize("thresholds", [None, {"0.8": 0.4}, {"0.8": 0.4, "1.6": 0.4, "3.2": 0.4}])
+def test_a_bundle_without_one_threshold_a_scale_is_refused(tmp_path: Path, thresholds: dict | None) -> None:
+    inference = {"patch": {"size": 32, "spacings_mm": [0.8, 1.6]}}
+    (tmp_path / "configs").mkdir()
+    (tmp_path / "configs/inference.json").write_text(
+        json.dumps(inference | ({"thresholds": thresholds} if thresholds else {})), encoding="utf-8"
+    )
+
+    with pytest.raises(ModelError, match=r"one value for each of 0\.8, 1\.6 mm"):
+        NoduleSegmenter.from_bundle(Bundle(tmp_path), "cpu")
 
 
 def test_the_networks_of_an_ensemble_share_the_decision(ball_ct: Callable[..., CtVolume]) -> None:

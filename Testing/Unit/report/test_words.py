@@ -58,9 +58,9 @@ def test_a_probability_is_told_with_its_spread_and_the_nodule_with_its_familiari
     assert words.malignancy(nodule.malignancy).startswith("62% (networks and views: 45% to 77%); expected")
     told = [words.familiarity(replace(nodule, unfamiliarity=value)) for value in (None, 1.0, 1.01)]
     assert told == [
-        "likeness to the training data not assessed",
-        "like the training data",
-        "unlike the training data",
+        "not compared with the nodules that the models know",
+        "looks like the nodules that the models know",
+        "looks unlike the nodules that the models know",
     ]
 
 

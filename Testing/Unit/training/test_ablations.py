@@ -100,19 +100,6 @@ def test_every_row_changes_the_bundled_recipe_and_its_augmentation_can_be_made(
         assert training_transform(mine["patch"]["size"], **mine["augmentation"]), name
 
 
-def test_what_is_judged_lies_in_lung_of_its_own_fold(ablations: ModuleType, store: SampleStore) -> None:
-    home = ablations.at_home(store, 3)
-
-    assert {s.background_fold for s in home.samples if s.fold == 3} == {3}
-    assert len({s.nodule_id for s in home.samples if s.nodule_id}) == len(NODULES)
-
-
-def test_a_fold_without_scans_is_judged_in_synthetic_lung(ablations: ModuleType, store: SampleStore) -> None:
-    store.samples = [s for s in store.samples if s.background_fold == -1]
-
-    assert [s.background_fold for s in ablations.at_home(store, 3).samples] == [-1] * len(NODULES)
-
-
 def test_recorded_answers_give_the_recipes_own_score(ablations: ModuleType, store: SampleStore) -> None:
     torch.manual_seed(0)
     network = NoduleEncoder((2, 2, 2, 4), stem_stride=1, stem_kernel=3).eval()
@@ -137,8 +124,7 @@ def test_dice_nodule_by_nodule_has_the_recipes_mean(ablations: ModuleType, store
 
     mine = judge.figures(known, np.arange(len(judge.patients)))
 
-    home = ablations.at_home(store, 3)
-    assert mine == pytest.approx(score_segmenter(Bright(), [home], NODULES, 3, SIZE, "cpu", 99), rel=1e-5)
+    assert mine == pytest.approx(score_segmenter(Bright(), [store], NODULES, 3, SIZE, "cpu", 99), rel=1e-5)
     assert len(set(known["dice_1mm"])) > 1
     assert len(judge.patients) == len(NODULES)
 

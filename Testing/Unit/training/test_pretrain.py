@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 from copy import deepcopy
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -10,9 +11,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from LungNoduleCADLib.errors import InputError
+from LungNoduleCADLib.errors import InputError, UsageError
 from LungNoduleCADLib.networks.nodule_encoder import NoduleEncoder
-from LungNoduleCADLib.training import pretrain
+from LungNoduleCADLib.training import pretrain, train_encoder
 from LungNoduleCADLib.training.pretrain import LatentPrediction, hide_blocks, pretrain_backbone, seen_rows
 from LungNoduleCADLib.training.samples import Sample, SampleStore
 
@@ -202,3 +203,37 @@ def test_a_collapsed_pretraining_ends_with_an_error(
 
     with pytest.raises(InputError, match="the same features for every cube"):
         pretrain_backbone([store], RECIPE, 3, tmp_path / "run", "cpu", str)
+
+
+def test_the_encoder_begins_where_pretraining_ended_and_a_kill_in_between_changes_nothing(
+    store: SampleStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is handed to the training loop, with the loop itself left out."""
+    begun: list[dict[str, Tensor]] = []
+
+    def keep(network: NoduleEncoder, *_: Any) -> NoduleEncoder:
+        begun.append(deepcopy(network.state_dict()))
+        return network
+
+    monkeypatch.setattr(train_encoder, "fit", keep)
+    monkeypatch.setattr(train_encoder, "_groups", lambda *_: {})
+    recipe = RECIPE | {"validation_non_nodules": 1, "loop": {"epochs": 1}}
+    data = SimpleNamespace(nodules=[])
+
+    def begin(recipe: dict[str, Any], run: str) -> dict[str, Tensor]:
+        train_encoder.train_encoder(data, [store], recipe, 3, tmp_path / run, "cpu", str)
+        return begun[-1]
+
+    learned = begin(recipe, "run")
+    again = begin(recipe, "run")
+    drawn = begin({key: value for key, value in recipe.items() if key != "pretraining"}, "plain")
+
+    assert all(torch.equal(learned[name], again[name]) for name in learned)
+    assert not torch.equal(learned["backbone.conv1.weight"], drawn["backbone.conv1.weight"])
+    heads = [name for name in learned if not name.startswith("backbone.")]
+    assert heads
+    assert all(torch.equal(learned[name], drawn[name]) for name in heads)
+    assert len(rows_of(tmp_path / "run" / "pretraining")) == 2
+    assert not (tmp_path / "plain" / "pretraining").exists()
+    with pytest.raises(UsageError, match="one start only"):
+        begin(recipe | {"encoder_weights": "their.pth"}, "both")

@@ -78,17 +78,34 @@ def test_the_same_seed_draws_the_same_changes_and_another_seed_others(store: Sam
     assert not torch.equal(first(1), first(2))
 
 
-def test_outline_and_density_are_moved_together(tmp_path: Path) -> None:
+@pytest.mark.parametrize("elastic", [False, True])
+def test_outline_and_density_are_moved_together(tmp_path: Path, elastic: bool) -> None:
     ball = (np.linalg.norm(np.indices((SIZE,) * 3) - SIZE // 2, axis=0) < 8).astype(np.float32)
     one = Sample("A_n00", "A", 0, 0, real_context=True)
     store = SampleStore.write(tmp_path / "store", SIZE, iter([(ball * 1000 - 900, ball, one)]))
-    transform = training_transform(32, most_shift_voxels=5.0, zoom=0.1)
+    transform = training_transform(32, most_shift_voxels=5.0, zoom=0.1, elastic=elastic)
     data = CubeDataset([store], [(0, 0)] * 6, {}, transform, 3, outlines=True)
 
     for changed in (data[n] for n in range(6)):
         inside, bright = changed["occupancy"] > 0.5, changed["hu"] > -400
         assert 2 * (inside & bright).sum() / (inside.sum() + bright.sum()) > 0.93
         assert inside.sum() == pytest.approx(4 / 3 * np.pi * 8**3, rel=0.4)
+
+
+def test_elastic_deformation_bends_what_an_affine_map_keeps_straight() -> None:
+    plane = torch.linspace(-1000, 500, SIZE).expand(1, SIZE, SIZE, SIZE).contiguous()
+
+    def bend(elastic: bool) -> float:
+        transform = training_transform(
+            32, most_shift_voxels=0.0, zoom=0.0, affine=False, kernels=False, intensity=False, elastic=elastic
+        )
+        transform.set_random_state(seed=1)
+        hu = transform({"cube": plane.clone()})["hu"][0]
+        return float(hu.std(dim=(0, 1)).max())
+
+    step_hu = 1500 / (SIZE - 1)
+    assert bend(False) < 4
+    assert 0.2 * step_hu < bend(True) < 3 * step_hu
 
 
 def test_a_sample_is_hidden_from_networks_that_its_patient_or_its_background_judges() -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from LungNoduleCADLib.bundles.registry import find_bundle
 from LungNoduleCADLib.bundles.spec import Bundle
+from LungNoduleCADLib.classification.familiarity import Familiarity
 from LungNoduleCADLib.domain.ct import CtVolume
 from LungNoduleCADLib.domain.masks import LungMask
 from LungNoduleCADLib.domain.provenance import Method
@@ -87,7 +88,6 @@ def tiny_bundles(
     for module in (run, evaluate, train_fusion, evaluate_fusion):
         monkeypatch.setattr(module, "find_bundle", find)
     monkeypatch.setattr(prepare, "phantom_donor", donor)
-    monkeypatch.setattr(evaluate, "phantom_donor", donor)
     monkeypatch.setattr(prepare, "PLACES_EACH", 40)
     monkeypatch.setattr(cases, "PLACES", 40)
     return find
@@ -107,9 +107,15 @@ def test_a_pack_becomes_bundles_that_are_evaluated_on_the_fold_they_never_saw(
     assert all(figures[name]["fold"] == 4 and figures[name]["nodules"] == 6 for name in TINY)
     segmentation = figures["nodule_ct_segmentation"]["figures"]
     assert 0.0 <= segmentation["all"]["dice"]["value"] <= 1.0
+    assert set(tiny_bundles("nodule_ct_segmentation").inference["thresholds"]) == {"0.5", "1", "2"}
+    assert 0.0 <= segmentation["all"]["surface_dice_at_1_mm"]["value"] <= 1.0
     attributes = figures["nodule_ct_attributes"]["figures"]
+    assert 0.0 <= attributes["flagged_as_unfamiliar"]["value"] <= 1.0
     assert 0.0 <= attributes["malignancy_auc_median_above_3"]["value"] <= 1.0
     assert set(tiny_bundles("nodule_ct_attributes").inference["calibration"]) == {"nodule", "malignancy", "nodule_type"}
+    known = Familiarity.from_bundle(tiny_bundles("nodule_ct_attributes"), unseen_fold=3)
+    assert known is not None
+    assert len(known.members) == 1
     assert figures["nodule_fusion"]["figures"]["not_outlined"] <= 6
     drawn = {str(file.relative_to(tmp_path / "pictures")) for file in (tmp_path / "pictures").rglob("*.png")}
     assert "nodule_ct_attributes/roc-malignancy.png" in drawn

@@ -1,0 +1,78 @@
+"""How the outlines' thresholds are chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from LungNoduleCADLib.domain.ct import CtVolume
+from LungNoduleCADLib.domain.masks import LungMask
+from LungNoduleCADLib.domain.provenance import Method
+from LungNoduleCADLib.nodules.segment import NoduleSegmenter
+from LungNoduleCADLib.training.cases import NoduleCase
+from LungNoduleCADLib.training.nodule_pack import NodulePack
+from LungNoduleCADLib.training.train_segmenter import THRESHOLDS, _choice, _dice_and_ratio
+
+MIDDLE = THRESHOLDS.index(0.4)
+
+
+def measured(dice: dict[float, float], ratio: dict[float, float]) -> np.ndarray:
+    """One nodule for which every other threshold is bad."""
+    return np.array([[(dice.get(t, 0.5), ratio.get(t, 0.5)) for t in THRESHOLDS]])
+
+
+def test_of_thresholds_with_as_good_a_dice_the_one_with_the_readers_volume_is_taken() -> None:
+    choice = _choice(measured({0.3: 0.801, 0.35: 0.803, 0.4: 0.805}, {0.3: 1.02, 0.35: 0.95, 0.4: 0.9}))
+
+    assert choice["best"] == 0.3
+    assert choice["nodules"] == 1
+    assert choice["dice"]["0.4"] == 0.805
+
+
+def test_a_right_volume_does_not_buy_a_worse_dice() -> None:
+    choice = _choice(measured({0.3: 0.79, 0.35: 0.803, 0.4: 0.805}, {0.3: 1.0, 0.35: 0.95, 0.4: 1.1}))
+
+    assert choice["best"] == 0.35
+
+
+def test_too_large_counts_as_much_as_too_small_and_a_lost_nodule_is_no_infinity() -> None:
+    both = np.concatenate([measured({0.4: 0.8}, {0.4: 2.0}), measured({0.4: 0.8}, {0.4: 0.5})])
+    assert _choice(both)["volume_ratio"]["0.4"] == 1.0
+    assert np.isfinite(_choice(measured({0.4: 0.8}, {0.4: 0.0}))["volume_ratio"]["0.4"])
+
+
+def test_the_networks_are_asked_once_a_scale_however_many_thresholds_are_tried(
+    ball_ct: Callable[..., CtVolume], pack: NodulePack
+) -> None:
+    class Counting(nn.Module):
+        asked = 0
+
+        def forward(self, x: Tensor) -> Tensor:
+            Counting.asked += 1
+            return 2.0 * (x[:, :1] + 0.375)
+
+    ct = ball_ct(9.0, (1.0, 1.0, 1.0), extent_mm=40.0)
+    lungs = LungMask(np.ones(ct.hu.shape, np.uint8), ct.geometry, Method("all", "1"))
+    case = NoduleCase(pack.nodules[0], ct, lungs, ct.hu > -500)
+    segmenter = NoduleSegmenter((Counting(),), 32, (0.8, 1.6), "cpu", Method("stub", "1"))
+
+    spacing_mm, rows = _dice_and_ratio(segmenter, case)
+
+    assert Counting.asked == 2
+    assert spacing_mm == 1.6
+    assert rows.shape == (len(THRESHOLDS), 2)
+    assert rows[MIDDLE, 0] > 0.9
+    assert np.all(np.diff(rows[:, 1]) <= 0)
+
+
+def test_a_nodule_that_is_not_seen_chooses_nothing(ball_ct: Callable[..., CtVolume], pack: NodulePack) -> None:
+    class Blind(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.full_like(x[:, :1], -9.0)
+
+    ct = ball_ct(5.0)
+    case = NoduleCase(pack.nodules[0], ct, None, ct.hu > -500)
+    assert _dice_and_ratio(NoduleSegmenter((Blind(),), 32, (0.8, 1.6), "cpu", Method("stub", "1")), case) is None
