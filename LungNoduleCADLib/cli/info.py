@@ -21,7 +21,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 def run(arguments: argparse.Namespace) -> int:
     from LungNoduleCADLib import RESEARCH_USE_ONLY, __version__
     from LungNoduleCADLib.bundles.registry import list_bundles, models_folder
-    from LungNoduleCADLib.cli.work import package_versions
+    from LungNoduleCADLib.cli.packages import package_versions
 
     info = {
         "version": __version__,

@@ -6,12 +6,11 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import date
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from LungNoduleCADLib.backends.choose import Backends
 from LungNoduleCADLib.cli.console import wide_console
+from LungNoduleCADLib.cli.packages import package_versions
 from LungNoduleCADLib.domain.clinical import ClinicalContext
 from LungNoduleCADLib.domain.comparison import Change
 from LungNoduleCADLib.domain.findings import StudyFindings
@@ -21,26 +20,12 @@ from LungNoduleCADLib.json_file import read_json
 from LungNoduleCADLib.progress import Listener, Progress
 
 if TYPE_CHECKING:
+    from LungNoduleCADLib.backends.choose import Backends
     from LungNoduleCADLib.domain.ct import CtVolume
     from LungNoduleCADLib.pipeline import AnalysedStudy, Comparison, Models
 
-PACKAGES = (
-    "torch",
-    "monai",
-    "SimpleITK",
-    "pydicom",
-    "pyradiomics",
-    "pyradiomics-cuda",
-    "xgboost",
-    "xgboost-cpu",
-    "scikit-learn",
-    "numpy",
-    "scipy",
-    "reportlab",
-)
 LOAD, WRITE = ("load", 4.0), ("write", 8.0)
 CLINICAL_SCHEMA = "clinical.schema.json"
-BUNDLED = Backends()
 
 
 class Session:
@@ -52,7 +37,7 @@ class Session:
         threshold: float | None,
         listener: Listener | None,
         command: str,
-        backends: Backends = BUNDLED,
+        backends: Backends | None = None,
     ) -> None:
         self.device, self.threshold, self.listener, self.command = device, threshold, listener, command
         self.backends = backends
@@ -91,7 +76,9 @@ class Session:
             # both are read before the models are loaded: what cannot be read is said at once
             ct = _read(source, progress, study_date)
             prior_ct = _read(prior, progress, prior_date) if prior else None
-            models = pipeline.Models.load(self.device, self.threshold, **self.backends.opened(self.device))
+            models = pipeline.Models.load(
+                self.device, self.threshold, **(self.backends.opened(self.device) if self.backends else {})
+            )
             current = self._analysed(ct, models, progress, points_lps_mm, clinical)
             earlier = self._analysed(prior_ct, models, progress, (), None) if prior_ct else None
             compared = pipeline.compare_studies(earlier, current, models, progress) if earlier else None
@@ -237,17 +224,6 @@ def _read(source: Path, progress: Progress, study_date: date | None) -> Analysed
 
     with progress.stage("load", f"reading {source.name}"):
         return pipeline.AnalysedStudy(*read_study(source)) if is_result(source) else load_ct(source, study_date)
-
-
-def package_versions() -> dict[str, str]:
-    """Versions of the packages that results depend on."""
-    found = {}
-    for name in PACKAGES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
 
 
 def _finish_run_file(folder: Path, progress: Progress) -> None:
