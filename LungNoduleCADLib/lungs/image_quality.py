@@ -13,7 +13,7 @@ from LungNoduleCADLib.domain.geometry import Geometry
 from LungNoduleCADLib.domain.masks import LungMask
 from LungNoduleCADLib.domain.quality import QualityFlag, Severity
 
-NOISIEST_HU = 100.0
+NOISIEST_HU = 125.0
 WIDEST_PIXEL_MM = 1.0
 LUNG_TISSUE_HU = (-980.0, -780.0)
 WINDOW_MM = 5.0

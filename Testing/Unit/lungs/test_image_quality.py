@@ -46,7 +46,7 @@ def test_nothing_is_said_of_an_ordinary_chest() -> None:
 @pytest.mark.parametrize(
     ("hu", "code"),
     [
-        (chest(160.0), "noisy"),
+        (chest(260.0), "noisy"),
         (chest() + 110, "densities_shifted"),
         (chest() - 220, "densities_shifted"),
         (np.clip(chest(), -880, None), "clipped_below"),
