@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from LungNoduleCADLib.classification.encoder import Answers
+from LungNoduleCADLib.domain.ct import CtVolume
+from LungNoduleCADLib.domain.nodule import NoduleCandidate, NoduleType
 from LungNoduleCADLib.evaluation.froc import ScanDetections
 from LungNoduleCADLib.evaluation.overlap import SurfaceAgreement
+from LungNoduleCADLib.training import evaluate_attributes
 from LungNoduleCADLib.training.card import figures_table
-from LungNoduleCADLib.training.data import PackNodule
+from LungNoduleCADLib.training.data import Mark, MarkedScan, PackNodule
 from LungNoduleCADLib.training.evaluate_attributes import _against_background, _detection, malignancy_figures
 from LungNoduleCADLib.training.evaluate_segmentation import _surface_figures, _surfaces
 from LungNoduleCADLib.training.nodule_pack import NodulePack
@@ -101,3 +108,53 @@ def test_surfaces_one_voxel_apart_are_a_voxel_apart_and_a_missing_outline_is_cou
     assert figures["without_outline"] == 1
     assert figures["surface_dice_at_1_mm"]["cases"] == 2
     assert _surface_figures(rated[:1], agreements[1:])["mean_surface_distance_mm"] is None
+
+
+def test_whole_scans_are_rated_by_networks_that_never_saw_them_and_counted_by_patient(
+    rated: list[PackNodule], ball_ct: Callable[..., CtVolume], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two scans with a ball each; the finder proposes it and two empty places, a bright middle is a nodule."""
+    ct = ball_ct(5.0, (2.0, 2.0, 2.0))
+    mark = Mark("A", 3, (0.0, 0.0, 0.0), 10.0, NoduleType.SOLID)
+    scans = [MarkedScan(name, ct, None, (mark,), fold) for name, fold in (("one", 2), ("two", 3))]
+    asked = []
+
+    class Bright:
+        size, spacing_mm = 4, 2.0
+
+        def answer(self, patches: list[np.ndarray]) -> Answers:
+            logits = np.array([[6.0 if patch.mean() > -500 else -6.0] for patch in patches])
+            return Answers({"nodule": logits}, np.zeros((0, 0)))
+
+    def never_saw(_bundle: object, _device: str, *, unseen_fold: int) -> Bright:
+        asked.append(unseen_fold)
+        return Bright()
+
+    monkeypatch.setattr(evaluate_attributes.EncoderRunner, "from_bundle", never_saw)
+    places = [NoduleCandidate((0.0, 0.0, 0.0)), NoduleCandidate((18.0, 0.0, 0.0)), NoduleCandidate((0.0, 18.0, 0.0))]
+    monkeypatch.setattr(evaluate_attributes, "find_candidates", lambda *_: places)
+    examination = SimpleNamespace(
+        bundle=SimpleNamespace(inference={"calibration": {"nodule": {"slope": 0.5}}, "operating_threshold": 0.9}),
+        device="cpu",
+        nodules=rated,
+        pictures=None,
+        report=str,
+        patient_of=lambda scan: scan.name,
+        scans=lambda: [(scan.fold, scan) for scan in scans],
+    )
+
+    figures = evaluate_attributes._whole_scans(examination, np.full(40, 6.0))
+
+    assert asked == [2, 3]
+    assert figures["background_candidates"] == 4
+    assert figures["nodule_auc_on_real_background"]["value"] == 1.0
+    assert figures["nodule_auc_on_real_background"]["patients"] == 22
+    assert figures["detection"]["sensitivity_at_operating_point"]["value"] == 1.0
+    assert figures["detection"]["false_positives_per_scan_at_operating_point"]["value"] == 0.0
+    assert figures["detection"]["per_scan"]["one"] == {
+        "targets": 1,
+        "candidates": 3,
+        "sensitivity_at_operating_point": 1.0,
+        "false_positive_candidates_at_operating_point": 0.0,
+    }
+    json.dumps(figures, allow_nan=False)
