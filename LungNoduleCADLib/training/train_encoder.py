@@ -116,7 +116,7 @@ def middle(cubes: np.ndarray, size: int) -> np.ndarray:
 def score_encoder(
     runner: EncoderRunner, store: SampleStore, rows: list[int], nodules: dict[str, PackNodule]
 ) -> dict[str, float]:
-    """Area under the curve of each question on rows of a store, rating error; ``score`` is the mean of the former."""
+    """Area under the curve of each question on rows of a store, rating error; ``score`` is the mean of the areas."""
     samples = [store.samples[row] for row in rows]
     answers = runner.answer([middle(store.hu[row], runner.size) for row in rows])
     is_nodule = np.array([bool(s.nodule_id) for s in samples])
@@ -125,7 +125,7 @@ def score_encoder(
     rated = [(n, nodule) for n, nodule in asked if nodule and nodule.ratings and nodule.n_readers >= 3]
     if rated:
         scores |= _scores_of_rated(answers, np.array([n for n, _ in rated]), [nodule for _, nodule in rated])
-    return scores | {"score": float(np.mean([v for name, v in scores.items() if name != "mae_rating"]))}
+    return scores | {"score": float(np.mean([v for name, v in scores.items() if name.startswith("auc")]))}
 
 
 def _scores_of_rated(answers: Answers, rows: np.ndarray, nodules: list[PackNodule]) -> dict[str, float]:
