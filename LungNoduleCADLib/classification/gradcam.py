@@ -1,4 +1,4 @@
-"""Grad-CAM of an encoder head on the CT: hot where the score comes from, on an absolute scale."""
+"""Class activation maps of an encoder head on the CT: hot where the score comes from, on an absolute scale."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from LungNoduleCADLib.domain.geometry import Geometry
 from LungNoduleCADLib.domain.nodule import MalignancyEstimate, Saliency
 from LungNoduleCADLib.domain.provenance import Method
 from LungNoduleCADLib.imaging.sitk_bridge import resample
+from LungNoduleCADLib.networks.build import autocast
 from LungNoduleCADLib.networks.nodule_encoder import NoduleEncoder
 
 
@@ -94,7 +95,8 @@ class _OneHead(nn.Module):
         self.network, self.head, self.output = deepcopy(network), head, output
 
     def forward(self, patches: Tensor) -> Tensor:
-        return self.network(patches)[self.head][:, self.output : self.output + 1]
+        with autocast(patches.device.type):
+            return self.network(patches)[self.head][:, self.output : self.output + 1]
 
 
 class _OnePass(ModelWithHooks):
@@ -112,7 +114,8 @@ class _OnePass(ModelWithHooks):
 
     def __call__(self, x: Tensor, *arguments: Any, **keywords: Any) -> Any:
         if self._seen is None or self._seen[0] is not x:
-            self._seen = x, super().__call__(x, *arguments, **keywords)
+            _, features, gradients = super().__call__(x, *arguments, **keywords)
+            self._seen = x, (None, [f.float() for f in features], [g.float() for g in gradients])
             self.logits, self.score = self.score.detach().cpu().numpy(), torch.zeros((), device=x.device)
         return self._seen[1]
 
@@ -174,7 +177,7 @@ def explain(
     """Where in a patch the score of any head comes from, high or low; parameters as ``explain_malignancy``."""
     heat, score = _explainer(tuple(runner.networks), runner.spacing_mm, head, output).explain(patch_hu)
     box = _native_box(grid, native)
-    return Saliency(resample(heat.astype(np.float32), grid, box), box, head, score, method)
+    return Saliency(resample(heat.astype(np.float32), grid, box), box, head, score, method, CHOSEN.technique.value)
 
 
 @lru_cache(maxsize=2)
