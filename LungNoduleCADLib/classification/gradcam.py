@@ -25,11 +25,13 @@ from LungNoduleCADLib.networks.nodule_encoder import NoduleEncoder
 
 class Technique(StrEnum):
     """What weighs the feature maps: the mean of their gradients (Grad-CAM, Selvaraju et al. 2017), the positive ones
-    (Grad-CAM++, Chattopadhay et al. 2018), or the gradients place by place (HiResCAM, Draelos & Carin 2020)."""
+    (Grad-CAM++, Chattopadhay et al. 2018), or the gradients place by place: all of them (HiResCAM, Draelos & Carin
+    2020) or the positive ones (LayerCAM, Jiang et al. 2021)."""
 
     GRAD_CAM = "Grad-CAM"
     GRAD_CAM_PP = "Grad-CAM++"
     HIRES_CAM = "HiResCAM"
+    LAYER_CAM = "LayerCAM"
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class HeatMethod:
     """How a heat map is made: the mean over ``layers`` and, if ``mirrored``, over the patch's 8 mirror images, each map
     mapped back; negative sums are cut off at the end."""
 
-    technique: Technique = Technique.HIRES_CAM
+    technique: Technique = Technique.LAYER_CAM
     layers: tuple[str, ...] = ("layer1", "layer2", "layer3")
     mirrored: bool = True
 
@@ -67,8 +69,8 @@ class Explainer:
     def explain(self, patch_hu: np.ndarray) -> tuple[np.ndarray, float]:
         """Heat >= 0 (D, D, D) of an HU patch and the logit that it explains, means over networks (and views).
 
-        Heat is logit per cm³, so that maps of layers of any resolution have one scale: were it not for biases and what
-        is cut off, HiResCAM's would add up to the logit. Nothing is stretched.
+        Heat is logit per cm³, so that maps of layers of any resolution have one scale: were it not for biases,
+        HiResCAM's would add up to the logit, LayerCAM's to what speaks for it. Nothing is stretched.
         """
         views = mirror_images(patch_hu) if self._method.mirrored else patch_hu[None]
         x = encoder_input(np.ascontiguousarray(views, np.float32))[:, None].to(self._cams[0].nn_module.device)
@@ -125,10 +127,25 @@ class _HiResCam(GradCAM):
 
     def compute_map(self, x: Tensor, class_idx: int | None = None, layer_idx: int = -1, **_: Any) -> Tensor:
         _, features, gradients = self.nn_module(x, class_idx=class_idx)
-        return (gradients[layer_idx] * features[layer_idx]).sum(1, keepdim=True)
+        return (self.weights(gradients[layer_idx]) * features[layer_idx]).sum(1, keepdim=True)
+
+    def weights(self, gradients: Tensor) -> Tensor:
+        return gradients
 
 
-_CAMS = {Technique.GRAD_CAM: GradCAM, Technique.GRAD_CAM_PP: GradCAMpp, Technique.HIRES_CAM: _HiResCam}
+class _LayerCam(_HiResCam):
+    """What speaks for a score, whatever speaks against it."""
+
+    def weights(self, gradients: Tensor) -> Tensor:
+        return gradients.clamp(min=0)
+
+
+_CAMS = {
+    Technique.GRAD_CAM: GradCAM,
+    Technique.GRAD_CAM_PP: GradCAMpp,
+    Technique.HIRES_CAM: _HiResCam,
+    Technique.LAYER_CAM: _LayerCam,
+}
 
 
 def _cam(network: _OneHead, method: HeatMethod) -> GradCAM:

@@ -1,8 +1,8 @@
 """Whether heat maps show what the malignancy score rests on: checks on nodules with readers' outlines.
 
 Every check states the limit that its figure, with its whole interval, has to keep. The limits do not come from the
-present weights: 0 is no better than another map, 0.5 and 0.7 of a rank correlation are a quarter and a half of its
-variance shared.
+present weights: 0 is no better than another map, 0.5 and 0.7 of a correlation are a quarter and a half of its variance
+shared.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from LungNoduleCADLib.evaluation.bootstrap import bootstrap
 from LungNoduleCADLib.evaluation.saliency import (
     area_under,
     central_blob,
+    heat_correlation,
     heat_share,
     hottest_first,
     random_map,
@@ -107,9 +108,13 @@ def saliency_figures(examination: Examination, most: int, compare: Sequence[Heat
     def trial(some: Sequence[Subject]) -> Trial:
         return Trial(some, lambda hu: runner.answer(hu).heads["malignancy"][:, 0], runner.spacing_mm)
 
+    def likeness(method: HeatMethod, parts: Sequence[str]) -> Figures:
+        some = chosen[:: max(len(chosen) // RANDOMISED_NODULES, 1)][:RANDOMISED_NODULES]
+        return randomisation(some, runner.networks, lambda networks: heat_by(method, networks), parts)
+
     checks = {
         **trial(chosen).measure(heat_by(CHOSEN)),
-        **randomisation(chosen[:RANDOMISED_NODULES], runner.networks, lambda networks: heat_by(CHOSEN, networks)),
+        **likeness(CHOSEN, CASCADE),
         **visibility(hidden, chosen, runner, malignancy),
     }
     failed = [name for name, check in checks.items() if not check.get("pass", True)]
@@ -117,10 +122,13 @@ def saliency_figures(examination: Examination, most: int, compare: Sequence[Heat
     compared, fewer = [], trial(chosen[::COMPARED_EVERY]) if compare else None
     for method in compare:
         examination.report(f"{method.technique} of {', '.join(method.layers)}")
-        compared.append({**asdict(method), **fewer.measure(heat_by(method))})
+        found = {**fewer.measure(heat_by(method)), **likeness(method, CASCADE[-1:])}
+        failed_by_it = [name for name, check in found.items() if not check.get("pass", True)]
+        compared.append({**asdict(method), "failed": failed_by_it, **found})
     return {
         "method": asdict(CHOSEN),
         "passed": not failed,
+        "failed": failed,
         "nodules_with_high_score": len(explained),
         "nodules_with_low_score": len(hidden),
         "cpu_seconds_per_map": _seconds(chosen[0].hu, heat_by(CHOSEN)),
@@ -162,8 +170,9 @@ class Trial:
     def measure(self, heat_of: Heat) -> Figures:
         """Deletion, insertion, concentration and consistency of a way to make heat maps, as checks.
 
-        A nodule in the middle of its patch is a central blob itself: even the readers' outline does not beat it there.
-        A map that finds the nodule is told from that blob where it lies a little beside the middle (``BESIDE_KJI``).
+        A nodule in the middle of its patch is a central blob itself: taking away the readers' outline, or that blob, is
+        much the same. A map has to beat it there in both curves taken together, and in each where the nodule lies a
+        little beside the middle (``BESIDE_KJI``).
         """
         subjects = self.subjects
         maps, beside = ([heat_of(hu) for hu in patches] for patches in (self._centred, self._beside))
@@ -175,9 +184,10 @@ class Trial:
         shifts = list(map(_likeness_when_moved, maps, beside))
         return {
             **self._gains(mine, "random_map", above=0.0),
+            "gain_over_central_blob": _check(subjects, self._gain(mine, "central_blob").sum(axis=1), above=0.0),
             **self._gains(mine_beside, "central_blob_beside_the_middle", above=0.0),
             "heat_to_volume_share_of_nodule_and_margin": _check(subjects, inside / volume, above=CONCENTRATED),
-            "flip_consistency": _check(subjects, list(map(rank_correlation, maps, flipped)), above=ALIKE),
+            "flip_consistency": _check(subjects, list(map(heat_correlation, maps, flipped)), above=ALIKE),
             "shift_consistency": _check(subjects, shifts, above=ALIKE),
             **self._gains(mine, "central_blob"),
             **self._gains(mine, "outline"),
@@ -187,12 +197,14 @@ class Trial:
             **{f"{curve}_area": _check(subjects, mine[:, n]) for n, curve in enumerate(CURVES)},
         }
 
+    def _gain(self, mine: np.ndarray, rival: str) -> np.ndarray:
+        """(N, 2): by how much (logit) deletion falls below and insertion rises above another map's."""
+        return (mine - self._rivals[rival]) * (-1, 1)
+
     def _gains(self, mine: np.ndarray, rival: str, above: float | None = None) -> Figures:
-        """By how much (logit) deletion falls below and insertion rises above another map's."""
-        gains = (mine - self._rivals[rival]) * (-1, 1)
         return {
             f"{curve}_gain_over_{rival}": _check(self.subjects, gain, above=above)
-            for curve, gain in zip(CURVES, gains.T, strict=True)
+            for curve, gain in zip(CURVES, self._gain(mine, rival).T, strict=True)
         }
 
     def _areas(self, patches: Sequence[np.ndarray], maps: Sequence[np.ndarray]) -> np.ndarray:
@@ -211,19 +223,25 @@ def randomisation(
     subjects: Sequence[Subject],
     networks: Sequence[NoduleEncoder],
     heat_by: Callable[[Sequence[NoduleEncoder]], Heat],
+    parts: Sequence[str],
 ) -> Figures:
-    """How far a map resembles that of the networks with random weights, from the heads down, layer by layer."""
+    """How far a map resembles that of the networks with random weights, from the heads down to each of ``parts``.
+
+    Ranks, too, are compared at last: they follow the brightness of the image with any weights.
+    """
     heat_of = heat_by(networks)
     maps = [heat_of(subject.hu) for subject in subjects]
-    likeness = {}
-    for depth, part in enumerate(CASCADE, start=1):
-        others = [heat_by(randomised(networks, depth, seed)) for seed in range(RANDOM_NETWORKS)]
-        likeness[part] = [
-            float(np.mean([rank_correlation(heat, other(s.hu)) for other in others]))
-            for s, heat in zip(subjects, maps, strict=True)
-        ]
+    likeness, ranks = {}, []
+    for part in parts:
+        others = [heat_by(randomised(networks, CASCADE.index(part) + 1, seed)) for seed in range(RANDOM_NETWORKS)]
+        random_maps = [[other(subject.hu) for other in others] for subject in subjects]
+        likeness[part], ranks = (
+            [np.mean([like(heat, other) for other in some]) for heat, some in zip(maps, random_maps, strict=True)]
+            for like in (heat_correlation, rank_correlation)
+        )
     return {
-        "likeness_with_random_weights": _check(subjects, likeness[CASCADE[-1]], at_most=DIFFERENT),
+        "likeness_with_random_weights": _check(subjects, likeness[parts[-1]], at_most=DIFFERENT),
+        "likeness_of_ranks_with_random_weights": _check(subjects, ranks),
         **{f"likeness_with_random_weights_down_to_{part}": _check(subjects, v) for part, v in likeness.items()},
     }
 
@@ -287,7 +305,7 @@ def _likeness_when_moved(heat: np.ndarray, beside: np.ndarray) -> float:
     """On the voxels that a patch and the one moved by ``BESIDE_KJI`` both show."""
     here = tuple(slice(max(n, 0), min(n, 0) or None) for n in BESIDE_KJI)
     there = tuple(slice(max(-n, 0), min(-n, 0) or None) for n in BESIDE_KJI)
-    return rank_correlation(heat[here], beside[there])
+    return heat_correlation(heat[here], beside[there])
 
 
 def _seconds(hu: np.ndarray, heat_of: Heat) -> float:

@@ -23,12 +23,10 @@ from LungNoduleCADLib.training.data import open_training_data  # noqa: E402
 from LungNoduleCADLib.training.evaluate import _examination as examine  # noqa: E402
 from LungNoduleCADLib.training.saliency_benchmark import saliency_figures  # noqa: E402
 
-LAYERS = ("layer1", "layer2", "layer3", "layer4")
+LAYERS = ("layer1", "layer2", "layer3")
 COMPARED = [
-    *(HeatMethod(technique, (layer,)) for technique in Technique for layer in LAYERS),
-    *(HeatMethod(technique, LAYERS[:3]) for technique in Technique),
+    *(HeatMethod(technique, layers) for technique in Technique for layers in (LAYERS, LAYERS[1:], LAYERS[2:])),
     HeatMethod(CHOSEN.technique, CHOSEN.layers, mirrored=False),
-    HeatMethod(Technique.GRAD_CAM, ("layer2",), mirrored=False),
 ]
 
 

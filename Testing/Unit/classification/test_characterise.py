@@ -44,6 +44,8 @@ def nodule_of(ct: CtVolume) -> Nodule:
 def test_an_outlined_nodule_gets_type_malignancy_and_a_heat_map(
     characteriser: Characteriser, ball_ct: Callable[..., CtVolume]
 ) -> None:
+    characteriser.encoder_bundle.inference["calibration"]["malignancy"]["offset"] = 1.0
+
     found = characteriser.characterise((ct := ball_ct(5.0)), nodule_of(ct))
 
     assert sum(found.type.probabilities.values()) == pytest.approx(1.0, abs=1e-3)

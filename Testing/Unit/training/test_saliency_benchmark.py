@@ -39,9 +39,9 @@ SCAN = Geometry((24, 60, 60), (-30.0, -30.0, -30.0), (2.5, 1.0, 1.0))
 
 
 def distance_mm(shift_kji: tuple[int, ...] = (0, 0, 0), radius: float = 3.5) -> np.ndarray:
-    """From a ball in the middle of a patch before it is moved, beside which there is a rib (see ``patch``)."""
+    """From an egg in the middle of a patch before it is moved; no central blob has its shape."""
     offset = np.indices((SIZE,) * 3) - np.reshape([SIZE // 2 - n for n in shift_kji], (3, 1, 1, 1))
-    return np.linalg.norm(offset, axis=0) - radius
+    return np.linalg.norm(offset * np.reshape([1.4, 1.4, 0.6], (3, 1, 1, 1)), axis=0) - radius
 
 
 def patch(shift_kji: tuple[int, ...] = (0, 0, 0)) -> np.ndarray:
