@@ -40,7 +40,7 @@ class HeatMethod:
     mapped back; negative sums are cut off at the end."""
 
     technique: Technique = Technique.LAYER_CAM
-    layers: tuple[str, ...] = ("layer1", "layer2", "layer3")
+    layers: tuple[str, ...] = ("layer2", "layer3")
     mirrored: bool = True
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from textwrap import fill
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
@@ -26,6 +27,7 @@ LUNG_WINDOW_HU = (-1350.0, 150.0)  # centre -600, width 1500
 OUTLINE, CALIPER, TEXT = "#ffd400", "#4cc9f0", "#ffffff"
 WIDTH_MM, MARGIN_MM = 60.0, 30.0
 _DPI = 220
+_LINE = 26  # characters that a picture is wide
 
 
 def save_key_images(nodule: Nodule, ct: CtVolume, path: Path) -> None:
@@ -148,7 +150,7 @@ def draw_saliency(ax: Axes, ct: CtVolume, nodule: Nodule, width_mm: float) -> No
     _draw_ct(ax, ct, plane)
     why = words.no_heat_map(nodule)
     if why or nodule.saliency is None:
-        _text(ax, 0, -width_mm * 0.36, why.replace(": ", ":\n"), ha="center", va="center")
+        _text(ax, 0, -width_mm * 0.36, fill(why, width=_LINE), ha="center", va="center")
         return
     _draw_heat(ax, plane, nodule.saliency)
     if nodule.mask is not None:
