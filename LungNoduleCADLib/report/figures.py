@@ -150,7 +150,7 @@ def draw_saliency(ax: Axes, ct: CtVolume, nodule: Nodule, width_mm: float) -> No
     _draw_ct(ax, ct, plane)
     why = words.no_heat_map(nodule)
     if why or nodule.saliency is None:
-        _text(ax, 0, -width_mm * 0.36, fill(why, width=_LINE), ha="center", va="center")
+        _text(ax, 0, -width_mm * 0.40, fill(why, width=_LINE), ha="center", va="top")
         return
     _draw_heat(ax, plane, nodule.saliency)
     if nodule.mask is not None:
