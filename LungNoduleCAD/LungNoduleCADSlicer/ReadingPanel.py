@@ -8,6 +8,7 @@ from LungNoduleCADSlicer.NoduleTable import NoduleTable
 from LungNoduleCADSlicer.OperatingPoint import OperatingPoint
 from LungNoduleCADSlicer.Parameters import Binding
 from LungNoduleCADSlicer.Reading import Change
+from LungNoduleCADSlicer.Saliency import whatItShows, whyNoMap
 from LungNoduleCADSlicer.Signals import connect
 from LungNoduleCADSlicer.Study import PRIOR_SEGMENTATION, SCAN, SEGMENTATION, Study
 
@@ -149,12 +150,10 @@ class ReadingPanel:
         """The chosen nodule stands out, with its map where it has one and the reader wants it."""
         study, nodule = self.reading.study, self.reading.selected
         heat = study.saliency(nodule["id"]) if nodule is not None else None
+        why = whyNoMap(nodule, heat)
+        heat = None if why else heat
         self.ui.saliencyCheckBox.enabled = heat is not None
-        self.ui.saliencyCheckBox.toolTip = (
-            _("Where the malignancy score of the chosen nodule comes from, over the CT")
-            if heat is not None
-            else _("There is no Grad-CAM of this nodule: {reason}").format(reason=_whyNoMap(nodule))
-        )
+        self.ui.saliencyCheckBox.toolTip = why or whatItShows(heat)
         shown = heat if self.ui.saliencyCheckBox.checked else None
         for widget in (self.ui.saliencyOpacitySlider, self.ui.saliency3DCheckBox):
             widget.enabled = shown is not None
@@ -166,9 +165,3 @@ class ReadingPanel:
 
 def _segmentations(studies) -> list:
     return [study.get(role) for study in studies for role in (SEGMENTATION, PRIOR_SEGMENTATION)]
-
-
-def _whyNoMap(nodule: dict | None) -> str:
-    if nodule is None:
-        return _("none is chosen")
-    return nodule["malignancy"]["not_available"] or _("not computed")

@@ -21,6 +21,7 @@ LUNG_LABELS = {"lung_right": 1, "lung_left": 2}
 LUNG_LAYER, NODULE_LAYER = 0, 1
 # what the library writes beside a heat map, and reads again; Slicer keeps it as attributes of the volume
 SALIENCY_FACTS = ("target", "score", "method", "method_version", "method_sha256")
+MORE_SALIENCY_FACTS = ("technique",)  # not of earlier versions
 TOLERANCE_VOXELS = 0.05
 _RAS_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
@@ -162,7 +163,8 @@ def _writeSegmentation(file: Path, node, grid: np.ndarray, shape: tuple[int, int
 
 def _writeSaliency(file: Path, volume) -> None:
     file.parent.mkdir(exist_ok=True)
-    facts = {fact: volume.GetAttribute(fact) for fact in SALIENCY_FACTS}
+    known = {fact: volume.GetAttribute(fact) for fact in (*SALIENCY_FACTS, *MORE_SALIENCY_FACTS)}
+    facts = {fact: value for fact, value in known.items() if value is not None}
     _write(slicer.util.arrayFromVolume(volume), ijkToLpsOf(volume), (0, 0, 0), file, facts)
 
 

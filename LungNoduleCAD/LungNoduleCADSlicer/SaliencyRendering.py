@@ -1,4 +1,4 @@
-"""The Grad-CAM map in 3D: the small cropped volume, rendered with transfer functions of its own."""
+"""The heat map in 3D: the small cropped volume, rendered with transfer functions of its own."""
 
 import slicer
 import vtk

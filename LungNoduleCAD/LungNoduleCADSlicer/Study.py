@@ -107,7 +107,7 @@ class Study:
         self.node.SetNodeReferenceID(role, node.GetID() if node is not None else None)
 
     def saliency(self, noduleId: str):
-        """The Grad-CAM volume of a nodule, or None."""
+        """The heat map of a nodule as a volume, or None."""
         return self._saliencies().get(noduleId)
 
     def setSaliency(self, noduleId: str, node) -> None:

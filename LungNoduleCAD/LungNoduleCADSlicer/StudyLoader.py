@@ -58,7 +58,8 @@ class StudyLoader:
                 if not there or isKnown(segmentation, noduleId):
                     setOutline(segmentation, noduleId, readOutline(file))
             describeSegments(segmentation, answer["findings"]["nodules"])
-        for noduleId in answer.get("removed", []):
+        mapless = [nodule["id"] for nodule in answer["findings"]["nodules"] if not nodule["saliency"]]
+        for noduleId in (*answer.get("removed", []), *mapless):
             study.setSaliency(noduleId, None)
         maps = [_loadSaliency(study, noduleId, file) for noduleId, file in _files(answer, "saliency")]
         if maps:
@@ -149,7 +150,7 @@ def _loadSegmentation(folder: Path, findings: dict, scan, name: str):
 
 
 def _loadSaliency(study: Study, noduleId: str, file: Path):
-    node = _loadVolume(file, _("Grad-CAM {nodule}").format(nodule=noduleId))
+    node = _loadVolume(file, _("Heat map {nodule}").format(nodule=noduleId))
     node.SetHideFromEditors(True)  # no scan to analyze either
     styleSaliency(node)
     study.setSaliency(noduleId, node)

@@ -1,4 +1,4 @@
-"""What the slice and 3D views show: where they look, the scan, outlines, surfaces and the Grad-CAM map."""
+"""What the slice and 3D views show: where they look, the scan, outlines, surfaces and the heat map."""
 
 import slicer
 from slicer.i18n import tr as _
@@ -105,7 +105,7 @@ def _showLegend(saliencyNode) -> None:
     if saliencyNode is not None and shown is None:
         legend = logic.AddDefaultColorLegendDisplayNode(saliencyNode)
         legend.SetAttribute(LEGEND, "1")
-        legend.SetTitleText(_("Grad-CAM"))
+        legend.SetTitleText(_("Heat map"))
         legend.SetLabelFormat("%.2g")
         legend.SetNumberOfLabels(3)
         legend.SetMaxNumberOfColors(256)

@@ -13,7 +13,7 @@ from LungNoduleCADLib.bundles.spec import Bundle
 from LungNoduleCADLib.classification.encoder import Answers, EncoderRunner, mean_answers, mirror_images
 from LungNoduleCADLib.classification.familiarity import Familiarity, doubts
 from LungNoduleCADLib.classification.fusion import MetaClassifier, fusion_inputs
-from LungNoduleCADLib.classification.gradcam import explain
+from LungNoduleCADLib.classification.gradcam import explain_malignancy
 from LungNoduleCADLib.classification.radiomics import radiomic_features
 from LungNoduleCADLib.domain.ct import CtVolume
 from LungNoduleCADLib.domain.nodule import (
@@ -68,7 +68,7 @@ class Characteriser:
         return self.encoder.answer(patches_hu).probability("nodule", self._calibration("nodule"))
 
     def characterise(self, ct: CtVolume, nodule: Nodule) -> Nodule:
-        """Type, malignancy, histology, radiomics and Grad-CAM of a nodule that was outlined and measured.
+        """Type, malignancy, histology, radiomics and heat map of a nodule that was outlined and measured.
 
         Its flags come back with what speaks against these answers.
         """
@@ -79,6 +79,7 @@ class Characteriser:
         members = self.encoder.answers_of_members(mirror_images(patch))
         radiomics = radiomic_features(ct, nodule.mask)
         malignancy, by_network = self._malignancy(members, nodule.measurements, radiomics)
+        saliency = explain_malignancy(self.encoder, patch, grid, ct.geometry, malignancy, self.encoder_bundle.method())
         unfamiliarity = self._unfamiliarity(patch, members)
         return replace(
             nodule,
@@ -87,7 +88,7 @@ class Characteriser:
             malignancy=malignancy,
             histology=HistologyEstimate(None, HISTOLOGY_NOT_AVAILABLE),
             radiomics=radiomics,
-            saliency=explain(self.encoder, patch, grid, ct.geometry, "malignancy", self.encoder_bundle.method()),
+            saliency=saliency,
             unfamiliarity=unfamiliarity,
             flags=(
                 *less_model_doubts(nodule.flags),

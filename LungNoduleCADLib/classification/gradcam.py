@@ -1,4 +1,4 @@
-"""Grad-CAM of an encoder head on the CT: hot where the score comes from, on an absolute scale."""
+"""Class activation maps of an encoder head on the CT: hot where the score comes from, on an absolute scale."""
 
 from __future__ import annotations
 
@@ -19,16 +19,19 @@ from LungNoduleCADLib.domain.geometry import Geometry
 from LungNoduleCADLib.domain.nodule import MalignancyEstimate, Saliency
 from LungNoduleCADLib.domain.provenance import Method
 from LungNoduleCADLib.imaging.sitk_bridge import resample
+from LungNoduleCADLib.networks.build import autocast
 from LungNoduleCADLib.networks.nodule_encoder import NoduleEncoder
 
 
 class Technique(StrEnum):
     """What weighs the feature maps: the mean of their gradients (Grad-CAM, Selvaraju et al. 2017), the positive ones
-    (Grad-CAM++, Chattopadhay et al. 2018), or the gradients place by place (HiResCAM, Draelos & Carin 2020)."""
+    (Grad-CAM++, Chattopadhay et al. 2018), or the gradients place by place: all of them (HiResCAM, Draelos & Carin
+    2020) or the positive ones (LayerCAM, Jiang et al. 2021)."""
 
     GRAD_CAM = "Grad-CAM"
     GRAD_CAM_PP = "Grad-CAM++"
     HIRES_CAM = "HiResCAM"
+    LAYER_CAM = "LayerCAM"
 
 
 @dataclass(frozen=True)
@@ -36,8 +39,8 @@ class HeatMethod:
     """How a heat map is made: the mean over ``layers`` and, if ``mirrored``, over the patch's 8 mirror images, each map
     mapped back; negative sums are cut off at the end."""
 
-    technique: Technique = Technique.HIRES_CAM
-    layers: tuple[str, ...] = ("layer1", "layer2", "layer3")
+    technique: Technique = Technique.LAYER_CAM
+    layers: tuple[str, ...] = ("layer2", "layer3")
     mirrored: bool = True
 
 
@@ -66,8 +69,8 @@ class Explainer:
     def explain(self, patch_hu: np.ndarray) -> tuple[np.ndarray, float]:
         """Heat >= 0 (D, D, D) of an HU patch and the logit that it explains, means over networks (and views).
 
-        Heat is logit per cm³, so that maps of layers of any resolution have one scale: were it not for biases and what
-        is cut off, HiResCAM's would add up to the logit. Nothing is stretched.
+        Heat is logit per cm³, so that maps of layers of any resolution have one scale: were it not for biases,
+        HiResCAM's would add up to the logit, LayerCAM's to what speaks for it. Nothing is stretched.
         """
         views = mirror_images(patch_hu) if self._method.mirrored else patch_hu[None]
         x = encoder_input(np.ascontiguousarray(views, np.float32))[:, None].to(self._cams[0].nn_module.device)
@@ -94,7 +97,8 @@ class _OneHead(nn.Module):
         self.network, self.head, self.output = deepcopy(network), head, output
 
     def forward(self, patches: Tensor) -> Tensor:
-        return self.network(patches)[self.head][:, self.output : self.output + 1]
+        with autocast(patches.device.type):
+            return self.network(patches)[self.head][:, self.output : self.output + 1]
 
 
 class _OnePass(ModelWithHooks):
@@ -112,7 +116,8 @@ class _OnePass(ModelWithHooks):
 
     def __call__(self, x: Tensor, *arguments: Any, **keywords: Any) -> Any:
         if self._seen is None or self._seen[0] is not x:
-            self._seen = x, super().__call__(x, *arguments, **keywords)
+            _, features, gradients = super().__call__(x, *arguments, **keywords)
+            self._seen = x, (None, [f.float() for f in features], [g.float() for g in gradients])
             self.logits, self.score = self.score.detach().cpu().numpy(), torch.zeros((), device=x.device)
         return self._seen[1]
 
@@ -122,10 +127,25 @@ class _HiResCam(GradCAM):
 
     def compute_map(self, x: Tensor, class_idx: int | None = None, layer_idx: int = -1, **_: Any) -> Tensor:
         _, features, gradients = self.nn_module(x, class_idx=class_idx)
-        return (gradients[layer_idx] * features[layer_idx]).sum(1, keepdim=True)
+        return (self.weights(gradients[layer_idx]) * features[layer_idx]).sum(1, keepdim=True)
+
+    def weights(self, gradients: Tensor) -> Tensor:
+        return gradients
 
 
-_CAMS = {Technique.GRAD_CAM: GradCAM, Technique.GRAD_CAM_PP: GradCAMpp, Technique.HIRES_CAM: _HiResCam}
+class _LayerCam(_HiResCam):
+    """What speaks for a score, whatever speaks against it."""
+
+    def weights(self, gradients: Tensor) -> Tensor:
+        return gradients.clamp(min=0)
+
+
+_CAMS = {
+    Technique.GRAD_CAM: GradCAM,
+    Technique.GRAD_CAM_PP: GradCAMpp,
+    Technique.HIRES_CAM: _HiResCam,
+    Technique.LAYER_CAM: _LayerCam,
+}
 
 
 def _cam(network: _OneHead, method: HeatMethod) -> GradCAM:
@@ -174,7 +194,7 @@ def explain(
     """Where in a patch the score of any head comes from, high or low; parameters as ``explain_malignancy``."""
     heat, score = _explainer(tuple(runner.networks), runner.spacing_mm, head, output).explain(patch_hu)
     box = _native_box(grid, native)
-    return Saliency(resample(heat.astype(np.float32), grid, box), box, head, score, method)
+    return Saliency(resample(heat.astype(np.float32), grid, box), box, head, score, method, CHOSEN.technique.value)
 
 
 @lru_cache(maxsize=2)

@@ -148,9 +148,10 @@ class StatedFacts:
 
 @dataclass(frozen=True)
 class Saliency:
-    """Grad-CAM of a score on a CT-grid box: float32 (K, J, I) >= 0, absolute scale, hot where the score comes from.
+    """Heat map of a score on a CT-grid box: float32 (K, J, I) >= 0, logit per cm³, hot where the score comes from.
 
-    ``score``: the logit that it explains, whose unit the heat has. A nodule whose malignancy score is low has none.
+    ``score``: the logit that it explains; ``technique``: how it was made (Grad-CAM where a file does not say: such maps
+    have another scale). A nodule whose malignancy score is low has no map.
     """
 
     heat: np.ndarray
@@ -158,6 +159,7 @@ class Saliency:
     target: str
     score: float
     method: Method
+    technique: str = "Grad-CAM"
 
     @staticmethod
     def score_is_low(*probabilities: float | None) -> bool:

@@ -1,7 +1,7 @@
 """Whether a heat map shows what a score rests on: measures of one map on one image.
 
-Maps and images are cubes (D, D, D); heat >= 0. Deletion and insertion: Petsiuk et al. 2018 (RISE); randomisation, for
-which ``rank_correlation`` is the measure: Adebayo et al. 2018.
+Maps and images are cubes (D, D, D); heat >= 0. Deletion and insertion: Petsiuk et al. 2018 (RISE); randomisation:
+Adebayo et al. 2018.
 """
 
 from __future__ import annotations
@@ -11,8 +11,15 @@ from scipy.ndimage import distance_transform_edt, gaussian_filter
 from scipy.stats import spearmanr
 
 
+def heat_correlation(one: np.ndarray, other: np.ndarray) -> float:
+    """Pearson's correlation of the heat of two maps; 0 where one is the same everywhere and so says nothing."""
+    if np.ptp(one) == 0 or np.ptp(other) == 0:
+        return 0.0
+    return float(np.corrcoef(one.ravel(), other.ravel())[0, 1])
+
+
 def rank_correlation(one: np.ndarray, other: np.ndarray) -> float:
-    """Spearman's correlation of two maps over their voxels; 0 where one is the same everywhere and so says nothing."""
+    """Spearman's, which the order of the many cold voxels decides; else as ``heat_correlation``."""
     if np.ptp(one) == 0 or np.ptp(other) == 0:
         return 0.0
     return float(spearmanr(one.ravel(), other.ravel()).statistic)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from textwrap import fill
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
@@ -15,6 +16,7 @@ from matplotlib.figure import Figure
 from LungNoduleCADLib.domain.ct import CtVolume
 from LungNoduleCADLib.domain.masks import LungMask
 from LungNoduleCADLib.domain.nodule import AxialAxes, Nodule, Point, Saliency
+from LungNoduleCADLib.report import words
 from LungNoduleCADLib.report.planes import Orientation, Plane
 
 if TYPE_CHECKING:
@@ -25,10 +27,11 @@ LUNG_WINDOW_HU = (-1350.0, 150.0)  # centre -600, width 1500
 OUTLINE, CALIPER, TEXT = "#ffd400", "#4cc9f0", "#ffffff"
 WIDTH_MM, MARGIN_MM = 60.0, 30.0
 _DPI = 220
+_LINE = 26  # characters that a picture is wide
 
 
 def save_key_images(nodule: Nodule, ct: CtVolume, path: Path) -> None:
-    """One row: axial with outline and axes, coronal, sagittal, and axial with Grad-CAM (or why there is none)."""
+    """One row: axial with outline and axes, coronal, sagittal, and axial with the heat map (or why there is none)."""
     figure, axes = _row(4)
     width = view_width_mm((nodule,))
     for ax, orientation in zip(axes, Orientation, strict=False):
@@ -141,16 +144,15 @@ def draw_plane(ax: Axes, ct: CtVolume, nodule: Nodule, orientation: Orientation,
 
 
 def draw_saliency(ax: Axes, ct: CtVolume, nodule: Nodule, width_mm: float) -> None:
-    """Axial cut with the Grad-CAM heat over it: transparent at 0, its own absolute scale in the colour bar."""
+    """Axial cut with the heat map over it: transparent at 0, its own absolute scale in the colour bar."""
     measured = nodule.measurements.axes if nodule.measurements else None
     plane = Plane(Orientation.AXIAL, _centre(nodule, Orientation.AXIAL, measured), width_mm)
     _draw_ct(ax, ct, plane)
-    saliency = nodule.saliency
-    if saliency is None or not np.any(saliency.heat > 0):
-        why = "no Grad-CAM" if saliency is None else "Grad-CAM is 0 everywhere"
-        _text(ax, 0, -width_mm * 0.36, why, ha="center", va="center")
+    why = words.no_heat_map(nodule)
+    if why or nodule.saliency is None:
+        _text(ax, 0, -width_mm * 0.40, fill(why, width=_LINE), ha="center", va="top")
         return
-    _draw_heat(ax, plane, saliency)
+    _draw_heat(ax, plane, nodule.saliency)
     if nodule.mask is not None:
         _draw_outline(ax, plane, plane.cut_mask(nodule.mask), lw=0.5)
 
@@ -175,7 +177,7 @@ def _draw_heat(ax: Axes, plane: Plane, saliency: Saliency) -> None:
     bar.ax.tick_params(labelsize=6, colors=TEXT, length=1.5, pad=1)
     for label in bar.ax.get_yticklabels():
         label.set_path_effects(_rim())
-    _text(ax, -half * 0.95, half * 0.80, f"{saliency.target} {saliency.score:.2f}", ha="left", va="bottom")
+    _text(ax, -half * 0.95, half * 0.80, f"{saliency.target}, logit {saliency.score:.2f}", ha="left", va="bottom")
 
 
 def _opaque(drawn: AxesImage, top: float) -> ScalarMappable:
@@ -242,7 +244,7 @@ def _row(count: int) -> tuple[Figure, list[Axes]]:
     width = count * side + (count - 1) * gap
     figure = Figure(figsize=(width, side + title), dpi=_DPI)
     axes = [figure.add_axes((n * (side + gap) / width, 0, side / width, side / (side + title))) for n in range(count)]
-    names = ("axial", "coronal", "sagittal", "Grad-CAM, axial")
+    names = ("axial", "coronal", "sagittal", "heat map, axial")
     for ax, name in zip(axes, names, strict=False):
         ax.set_title(name, fontsize=7, pad=3)
     return figure, axes

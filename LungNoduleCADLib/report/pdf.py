@@ -63,7 +63,7 @@ LIMITS = (
     "cancer, with immunosuppression or under 35 years, other guidelines apply.",
     "Volumes and diameters depend on slice thickness, kernel, dose, contrast and breath-hold; a change smaller than "
     "its interval may be none.",
-    "Grad-CAM shows where a score came from in the network, not where disease is. Each map has its own scale.",
+    "A heat map shows where a score came from in the network, not where disease is. Each map has its own scale.",
 )
 
 

@@ -59,7 +59,8 @@ def nodule_card(nodule: Nodule, findings: StudyFindings, images: Path, width: fl
     parts: list[Flowable] = [Spacer(1, 4 * mm), _bar(nodule, width), Spacer(1, 1 * mm)]
     views = picture(images / f"{nodule.id}.png", width)
     if views:
-        parts += [views, text("Lung window (−600/1500 HU). Yellow: outline; blue: long and short axis.", NOTE)]
+        drawn = f"Lung window (−600/1500 HU). Yellow: outline; blue: long and short axis. {words.heat_map(nodule)}."
+        parts += [views, text(drawn, NOTE)]
     else:
         parts.append(text("Key images are not available.", NOTE))
     parts += [Spacer(1, 1 * mm), _facts(nodule, match, width)]

@@ -63,7 +63,7 @@ def write_segmentation(lungs: LungMask, nodules: Sequence[Nodule], path: Path) -
 
 
 def write_saliency(nodule: Nodule, path: Path) -> None:
-    """The Grad-CAM map (float32, absolute scale) as a NRRD image in LPS mm."""
+    """The heat map (float32, absolute scale) as a NRRD image in LPS mm."""
     import SimpleITK as sitk
 
     from LungNoduleCADLib.imaging.sitk_bridge import to_sitk
@@ -74,7 +74,8 @@ def write_saliency(nodule: Nodule, path: Path) -> None:
     image = to_sitk(saliency.heat.astype(np.float32), saliency.geometry)
     method = saliency.method
     made_by = {"method": method.name, "method_version": method.version, "method_sha256": method.sha256 or ""}
-    for key, value in {"target": saliency.target, "score": repr(saliency.score), **made_by}.items():
+    of_it = {"target": saliency.target, "score": repr(saliency.score), "technique": saliency.technique}
+    for key, value in {**of_it, **made_by}.items():
         image.SetMetaData(key, value)
     sitk.WriteImage(image, str(path), useCompression=True)
 
@@ -90,7 +91,8 @@ def read_saliency(path: Path) -> Saliency:
         image.GetMetaData(key) for key in ("target", "score", "method", "method_version", "method_sha256")
     )
     heat = sitk.GetArrayFromImage(image).astype(np.float32)
-    return Saliency(heat, geometry_of(image), target, float(score), Method(name, version, sha256 or None))
+    technique = {"technique": image.GetMetaData("technique")} if image.HasMetaDataKey("technique") else {}
+    return Saliency(heat, geometry_of(image), target, float(score), Method(name, version, sha256 or None), **technique)
 
 
 def _lung_segments(lungs: LungMask) -> Iterator[Segment]:

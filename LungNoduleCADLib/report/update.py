@@ -135,7 +135,7 @@ def _forget_what_is_over(folder: Path, findings: StudyFindings, number: int, cha
     for path, (nodule_id, _) in outline_files(folder).items():
         if nodule_id not in listed or holding.get(nodule_id) != path:
             path.unlink(missing_ok=True)
-    for nodule_id in changed.removed:
+    for nodule_id in (*changed.removed, *(nodule.id for nodule in findings.nodules if nodule.saliency is None)):
         (folder / saliency_name(nodule_id)).unlink(missing_ok=True)
 
 

@@ -16,6 +16,7 @@ from LungNoduleCADLib.domain.nodule import (
     NoduleType,
     Origin,
     Review,
+    Saliency,
 )
 from LungNoduleCADLib.domain.provenance import Method
 from LungNoduleCADLib.domain.risk import RiskEstimate
@@ -110,6 +111,24 @@ def malignancy(estimate: MalignancyEstimate | None) -> str:
     missing = f"; not given: {', '.join(estimate.missing_inputs)}" if estimate.missing_inputs else ""
     said = chance(estimate.probability, estimate.spread_95, "networks and views: ")
     return f"{said}{rating}{missing}. Readers' opinion, not pathology."
+
+
+def no_heat_map(nodule: Nodule) -> str:
+    """Why there is no heat map of a nodule; empty where there is one to show."""
+    estimate, made = nodule.malignancy, nodule.saliency
+    if estimate is not None and Saliency.score_is_low(estimate.probability, estimate.encoder_probability):
+        return "No heat map: the malignancy score is low"
+    if made is None:
+        return f"No heat map: {(estimate.not_available if estimate else None) or 'not computed'}"
+    return "" if made.heat.any() else "No heat map: nothing in the image raises the malignancy score"
+
+
+def heat_map(nodule: Nodule) -> str:
+    """What the heat map shows, or why there is none."""
+    made = nodule.saliency
+    return no_heat_map(nodule) or (
+        f"Heat map ({made.technique}): where the malignancy score comes from, on an absolute scale"
+    )
 
 
 def histology(estimate: HistologyEstimate | None) -> str:

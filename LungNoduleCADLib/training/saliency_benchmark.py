@@ -1,8 +1,8 @@
 """Whether heat maps show what the malignancy score rests on: checks on nodules with readers' outlines.
 
 Every check states the limit that its figure, with its whole interval, has to keep. The limits do not come from the
-present weights: 0 is no better than another map, 0.5 and 0.7 of a rank correlation are a quarter and a half of its
-variance shared.
+present weights: 0 is no better than another map, 0.5 and 0.7 of a correlation are a quarter and a half of its variance
+shared.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from LungNoduleCADLib.evaluation.bootstrap import bootstrap
 from LungNoduleCADLib.evaluation.saliency import (
     area_under,
     central_blob,
+    heat_correlation,
     heat_share,
     hottest_first,
     random_map,
@@ -43,9 +44,10 @@ BLUR_MM, NOISE_MM = 6.0, 3.0
 """Standard deviations of the Gaussians of the blurred image and of the random map."""
 STEPS = 8
 CURVES = ("deletion", "insertion")
-SHIFTS_KJI, BESIDE_KJI = ((0, 0, 2), (0, -4, 0), (2, -2, 2)), (3, -3, 3)
+BESIDE_KJI = (3, -3, 3)
+"""Voxels by which a patch is moved, so that its nodule does not lie in its middle."""
 CASCADE = ("heads", "backbone.layer4", "backbone.layer3", "backbone.layer2", "backbone.layer1", "backbone.conv1")
-RANDOM_NETWORKS, RANDOMISED_NODULES, COMPARED_EVERY = 3, 20, 3
+RANDOM_NETWORKS, RANDOMISED_NODULES, COMPARED_EVERY = 2, 10, 3
 DIFFERENT, ALIKE, CONCENTRATED, EMPTY = 0.5, 0.7, 2.0, 0.9
 
 Heat = Callable[[np.ndarray], np.ndarray]
@@ -60,15 +62,15 @@ Malignancy = Callable[[np.ndarray], MalignancyEstimate]
 class Subject:
     """A nodule in its patch.
 
-    ``distance_mm``: of each voxel from the readers' consensus, negative inside; ``moved``: HU of the patch moved by
-    each of ``SHIFTS_KJI``; ``beside``: moved by ``BESIDE_KJI``.
+    ``distance_mm``: of each voxel from the readers' consensus, negative inside; ``beside``: HU of the patch moved by
+    ``BESIDE_KJI``; ``estimate``: what the encoder says of the patch.
     """
 
     patient: str
     hu: np.ndarray
     distance_mm: np.ndarray
-    moved: tuple[np.ndarray, ...]
     beside: np.ndarray
+    estimate: MalignancyEstimate
 
     @property
     def region(self) -> np.ndarray:
@@ -94,8 +96,8 @@ def saliency_figures(examination: Examination, most: int, compare: Sequence[Heat
     """
     runner = EncoderRunner.from_bundle(examination.bundle, examination.device, unseen_fold=examination.fold)
     malignancy = _malignancy_by(runner, examination.bundle.inference["calibration"]["malignancy"])
-    subjects = [subject_of(case, runner.size, runner.spacing_mm) for case in examination.cases]
-    hidden, explained = _by_score(subjects, malignancy)
+    subjects = [subject_of(case, runner.size, runner.spacing_mm, malignancy) for case in examination.cases]
+    hidden, explained = _by_score(subjects)
     examination.report(f"{len(explained)} nodules have a map, {len(hidden)} a low score")
     chosen = [explained[n] for n in np.unique(np.linspace(0, len(explained) - 1, most).astype(int))]
 
@@ -106,9 +108,13 @@ def saliency_figures(examination: Examination, most: int, compare: Sequence[Heat
     def trial(some: Sequence[Subject]) -> Trial:
         return Trial(some, lambda hu: runner.answer(hu).heads["malignancy"][:, 0], runner.spacing_mm)
 
+    def likeness(method: HeatMethod, parts: Sequence[str]) -> Figures:
+        some = chosen[:: max(len(chosen) // RANDOMISED_NODULES, 1)][:RANDOMISED_NODULES]
+        return randomisation(some, runner.networks, lambda networks: heat_by(method, networks), parts)
+
     checks = {
         **trial(chosen).measure(heat_by(CHOSEN)),
-        **randomisation(chosen[:RANDOMISED_NODULES], runner.networks, lambda networks: heat_by(CHOSEN, networks)),
+        **likeness(CHOSEN, CASCADE),
         **visibility(hidden, chosen, runner, malignancy),
     }
     failed = [name for name, check in checks.items() if not check.get("pass", True)]
@@ -116,10 +122,13 @@ def saliency_figures(examination: Examination, most: int, compare: Sequence[Heat
     compared, fewer = [], trial(chosen[::COMPARED_EVERY]) if compare else None
     for method in compare:
         examination.report(f"{method.technique} of {', '.join(method.layers)}")
-        compared.append({**asdict(method), **fewer.measure(heat_by(method))})
+        found = {**fewer.measure(heat_by(method)), **likeness(method, CASCADE[-1:])}
+        failed_by_it = [name for name, check in found.items() if not check.get("pass", True)]
+        compared.append({**asdict(method), "failed": failed_by_it, **found})
     return {
         "method": asdict(CHOSEN),
         "passed": not failed,
+        "failed": failed,
         "nodules_with_high_score": len(explained),
         "nodules_with_low_score": len(hidden),
         "cpu_seconds_per_map": _seconds(chosen[0].hu, heat_by(CHOSEN)),
@@ -128,7 +137,7 @@ def saliency_figures(examination: Examination, most: int, compare: Sequence[Heat
     }
 
 
-def subject_of(case: NoduleCase, size: int, spacing_mm: float) -> Subject:
+def subject_of(case: NoduleCase, size: int, spacing_mm: float, malignancy: Malignancy) -> Subject:
     """A case as the encoder sees it: a cube of ``size`` voxels at ``spacing_mm`` around its point."""
 
     def patch_at(shift_kji: tuple[int, int, int]) -> np.ndarray:
@@ -138,8 +147,8 @@ def subject_of(case: NoduleCase, size: int, spacing_mm: float) -> Subject:
     grid = patch_geometry(POINT, size, spacing_mm)
     nodule = resample(case.reference.astype(np.float32), case.ct.geometry, grid) >= 0.5
     distance = (distance_transform_edt(~nodule) - distance_transform_edt(nodule)) * spacing_mm
-    moved = tuple(patch_at(shift) for shift in SHIFTS_KJI)
-    return Subject(case.nodule.patient_id, patch_at((0, 0, 0)), distance, moved, patch_at(BESIDE_KJI))
+    hu = patch_at((0, 0, 0))
+    return Subject(case.nodule.patient_id, hu, distance, patch_at(BESIDE_KJI), malignancy(hu))
 
 
 class Trial:
@@ -161,26 +170,24 @@ class Trial:
     def measure(self, heat_of: Heat) -> Figures:
         """Deletion, insertion, concentration and consistency of a way to make heat maps, as checks.
 
-        A nodule in the middle of its patch is a central blob itself: even the readers' outline does not beat it there.
-        A map that finds the nodule is told from that blob where it lies a little beside the middle (``BESIDE_KJI``).
+        A nodule in the middle of its patch is a central blob itself: taking away the readers' outline, or that blob, is
+        much the same. A map has to beat it there in both curves taken together, and in each where the nodule lies a
+        little beside the middle (``BESIDE_KJI``).
         """
         subjects = self.subjects
-        maps = [heat_of(subject.hu) for subject in subjects]
-        moved = [[heat_of(hu) for hu in subject.moved] for subject in subjects]
-        mine, mine_beside = (
-            self._areas(self._centred, maps),
-            self._areas(self._beside, list(map(heat_of, self._beside))),
-        )
+        maps, beside = ([heat_of(hu) for hu in patches] for patches in (self._centred, self._beside))
+        mine, mine_beside = self._areas(self._centred, maps), self._areas(self._beside, beside)
         inside = np.array([heat_share(heat, s.region) for s, heat in zip(subjects, maps, strict=True)])
         volume = np.array([s.region.mean() for s in subjects])
         hit = [bool(s.region.flat[heat.argmax()]) for s, heat in zip(subjects, maps, strict=True)]
         flipped = [np.flip(heat_of(np.flip(subject.hu))) for subject in subjects]
-        shifts = [_likeness_when_moved(heat, some) for heat, some in zip(maps, moved, strict=True)]
+        shifts = list(map(_likeness_when_moved, maps, beside))
         return {
             **self._gains(mine, "random_map", above=0.0),
+            "gain_over_central_blob": _check(subjects, self._gain(mine, "central_blob").sum(axis=1), above=0.0),
             **self._gains(mine_beside, "central_blob_beside_the_middle", above=0.0),
             "heat_to_volume_share_of_nodule_and_margin": _check(subjects, inside / volume, above=CONCENTRATED),
-            "flip_consistency": _check(subjects, list(map(rank_correlation, maps, flipped)), above=ALIKE),
+            "flip_consistency": _check(subjects, list(map(heat_correlation, maps, flipped)), above=ALIKE),
             "shift_consistency": _check(subjects, shifts, above=ALIKE),
             **self._gains(mine, "central_blob"),
             **self._gains(mine, "outline"),
@@ -190,12 +197,14 @@ class Trial:
             **{f"{curve}_area": _check(subjects, mine[:, n]) for n, curve in enumerate(CURVES)},
         }
 
+    def _gain(self, mine: np.ndarray, rival: str) -> np.ndarray:
+        """(N, 2): by how much (logit) deletion falls below and insertion rises above another map's."""
+        return (mine - self._rivals[rival]) * (-1, 1)
+
     def _gains(self, mine: np.ndarray, rival: str, above: float | None = None) -> Figures:
-        """By how much (logit) deletion falls below and insertion rises above another map's."""
-        gains = (mine - self._rivals[rival]) * (-1, 1)
         return {
             f"{curve}_gain_over_{rival}": _check(self.subjects, gain, above=above)
-            for curve, gain in zip(CURVES, gains.T, strict=True)
+            for curve, gain in zip(CURVES, self._gain(mine, rival).T, strict=True)
         }
 
     def _areas(self, patches: Sequence[np.ndarray], maps: Sequence[np.ndarray]) -> np.ndarray:
@@ -214,19 +223,25 @@ def randomisation(
     subjects: Sequence[Subject],
     networks: Sequence[NoduleEncoder],
     heat_by: Callable[[Sequence[NoduleEncoder]], Heat],
+    parts: Sequence[str],
 ) -> Figures:
-    """How far a map resembles that of the networks with random weights, from the heads down, layer by layer."""
+    """How far a map resembles that of the networks with random weights, from the heads down to each of ``parts``.
+
+    Ranks, too, are compared at last: they follow the brightness of the image with any weights.
+    """
     heat_of = heat_by(networks)
     maps = [heat_of(subject.hu) for subject in subjects]
-    likeness = {}
-    for depth, part in enumerate(CASCADE, start=1):
-        others = [heat_by(randomised(networks, depth, seed)) for seed in range(RANDOM_NETWORKS)]
-        likeness[part] = [
-            float(np.mean([rank_correlation(heat, other(s.hu)) for other in others]))
-            for s, heat in zip(subjects, maps, strict=True)
-        ]
+    likeness, ranks = {}, []
+    for part in parts:
+        others = [heat_by(randomised(networks, CASCADE.index(part) + 1, seed)) for seed in range(RANDOM_NETWORKS)]
+        random_maps = [[other(subject.hu) for other in others] for subject in subjects]
+        likeness[part], ranks = (
+            [np.mean([like(heat, other) for other in some]) for heat, some in zip(maps, random_maps, strict=True)]
+            for like in (heat_correlation, rank_correlation)
+        )
     return {
-        "likeness_with_random_weights": _check(subjects, likeness[CASCADE[-1]], at_most=DIFFERENT),
+        "likeness_with_random_weights": _check(subjects, likeness[parts[-1]], at_most=DIFFERENT),
+        "likeness_of_ranks_with_random_weights": _check(subjects, ranks),
         **{f"likeness_with_random_weights_down_to_{part}": _check(subjects, v) for part, v in likeness.items()},
     }
 
@@ -250,13 +265,13 @@ def visibility(
     """That nothing is shown where the score is low, and hardly ever where there is no nodule."""
     grid = patch_geometry(POINT, runner.size, runner.spacing_mm)
 
-    def shown(hu: np.ndarray) -> bool:
-        made = explain_malignancy(runner, hu, grid, grid, malignancy(hu), Method("benchmark", "1"))
+    def shown(hu: np.ndarray, estimate: MalignancyEstimate) -> bool:
+        made = explain_malignancy(runner, hu, grid, grid, estimate, Method("benchmark", "1"))
         return made is not None and bool(made.heat.any())
 
-    empty = [not shown(subject.without_nodule) for subject in explained]
+    empty = [not shown(subject.without_nodule, malignancy(subject.without_nodule)) for subject in explained]
     return {
-        "shown_where_the_score_is_low": _check(hidden, [shown(subject.hu) for subject in hidden], at_most=0.0),
+        "shown_where_the_score_is_low": _check(hidden, [shown(s.hu, s.estimate) for s in hidden], at_most=0.0),
         "nothing_shown_without_the_nodule": _check(explained, empty, above=EMPTY),
     }
 
@@ -270,12 +285,12 @@ def _malignancy_by(runner: EncoderRunner, fit: calibration.Fit) -> Malignancy:
     return malignancy
 
 
-def _by_score(subjects: Sequence[Subject], malignancy: Malignancy) -> tuple[list[Subject], list[Subject]]:
+def _by_score(subjects: Sequence[Subject]) -> tuple[list[Subject], list[Subject]]:
     """Those with a low score, and the others."""
     low: list[Subject] = []
     high: list[Subject] = []
     for subject in subjects:
-        (low if Saliency.score_is_low(malignancy(subject.hu).probability) else high).append(subject)
+        (low if Saliency.score_is_low(subject.estimate.probability) else high).append(subject)
     if not low or not high:
         raise InputError(
             "These nodules cannot show what heat maps are worth",
@@ -286,14 +301,11 @@ def _by_score(subjects: Sequence[Subject], malignancy: Malignancy) -> tuple[list
     return low, high
 
 
-def _likeness_when_moved(heat: np.ndarray, moved: Sequence[np.ndarray]) -> float:
-    """Mean over ``SHIFTS_KJI``, each on the voxels that both patches show."""
-    found = []
-    for other, shift in zip(moved, SHIFTS_KJI, strict=True):
-        here = tuple(slice(max(n, 0), min(n, 0) or None) for n in shift)
-        there = tuple(slice(max(-n, 0), min(-n, 0) or None) for n in shift)
-        found.append(rank_correlation(heat[here], other[there]))
-    return float(np.mean(found))
+def _likeness_when_moved(heat: np.ndarray, beside: np.ndarray) -> float:
+    """On the voxels that a patch and the one moved by ``BESIDE_KJI`` both show."""
+    here = tuple(slice(max(n, 0), min(n, 0) or None) for n in BESIDE_KJI)
+    there = tuple(slice(max(-n, 0), min(-n, 0) or None) for n in BESIDE_KJI)
+    return heat_correlation(heat[here], beside[there])
 
 
 def _seconds(hu: np.ndarray, heat_of: Heat) -> float:

@@ -1,9 +1,9 @@
 """Whether the heat maps show what the malignancy score rests on.
 
-``python Testing/Benchmarks/saliency.py DATA [--scans FOLDER] [--fold 3] [-o FILE]``: DATA is what ``train`` takes.
-Nodules of at least three readers, set into lung; networks that were trained on that fold do not answer where others
-are there. ``--compare`` measures other ways to make the maps too (some ten times as long); without it the
-comparison that is in FILE already stays, with the digest of the weights it was made with.
+``python Testing/Benchmarks/saliency.py DATA [--scans FOLDER] [--fold 4] [-o FILE]``: DATA is what ``train`` takes; the
+fold is the recipe's test fold where none is given. Nodules of at least three readers, set into lung; networks that were
+trained on that fold do not answer. ``--compare`` measures other ways to make the maps too, for a choice among them on a
+validation fold; without it the comparison that is in FILE already stays, with its fold and the digest of its weights.
 """
 
 from __future__ import annotations
@@ -23,12 +23,10 @@ from LungNoduleCADLib.training.data import open_training_data  # noqa: E402
 from LungNoduleCADLib.training.evaluate import _examination as examine  # noqa: E402
 from LungNoduleCADLib.training.saliency_benchmark import saliency_figures  # noqa: E402
 
-LAYERS = ("layer1", "layer2", "layer3", "layer4")
+LAYERS = ("layer1", "layer2", "layer3")
 COMPARED = [
-    *(HeatMethod(technique, (layer,)) for technique in Technique for layer in LAYERS),
-    *(HeatMethod(technique, LAYERS[:3]) for technique in Technique),
+    *(HeatMethod(technique, layers) for technique in Technique for layers in (LAYERS, LAYERS[1:], LAYERS[2:])),
     HeatMethod(CHOSEN.technique, CHOSEN.layers, mirrored=False),
-    HeatMethod(Technique.GRAD_CAM, ("layer2",), mirrored=False),
 ]
 
 
@@ -36,22 +34,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
     parser.add_argument("--scans", type=Path)
-    parser.add_argument("--fold", type=int, default=3)
-    parser.add_argument("--most", type=int, default=60, help="nodules with a map to measure")
+    parser.add_argument("--fold", type=int)
+    parser.add_argument("--most", type=int, default=30, help="nodules with a map to measure")
     parser.add_argument("--compare", action="store_true")
     parser.add_argument("-o", "--out", type=Path, default=Path(__file__).with_suffix(".json"))
     arguments = parser.parse_args()
     bundle = find_bundle("nodule_ct_attributes")
     data = open_training_data(arguments.data, arguments.scans)
-    examination = examine(bundle, data, arguments.fold, "cpu", lambda line: print(line, flush=True))
+    examination = examine(bundle, data, arguments.fold, "cpu", lambda line: print(line, flush=True), None)
     figures = saliency_figures(examination, arguments.most, COMPARED if arguments.compare else ())
     compared = figures.pop("compared")
     before = json.loads(arguments.out.read_text(encoding="utf-8")) if arguments.out.is_file() else {}
     weights = {"version": bundle.metadata["version"], "weights_sha256": bundle.weight_files}
     setting = {
         "data": bundle.train["data"],
-        "fold": arguments.fold,
-        "fold_unseen_in_training": examination.fold is not None,
+        "fold": examination.fold,
         "split_sha256": data.split_sha256(),
         "interval": "95 %, 1000 bootstrap draws of patients",
     }

@@ -14,6 +14,7 @@ from vtk.util.numpy_support import vtk_to_numpy
 
 slicer.util.selectModule("LungNoduleCAD")
 
+from LungNoduleCADLib.domain.nodule import Saliency  # noqa: E402
 from LungNoduleCADSlicer.Outlines import BINARY_LABELMAP, outlineOf  # noqa: E402
 from LungNoduleCADSlicer.Study import SEGMENTATION  # noqa: E402
 from LungNoduleCADSlicer.Views import lpsToRas  # noqa: E402
@@ -61,8 +62,8 @@ class Run:
         self.handled("open", lambda: self.panel.reading.open(study))
         for nodule in self.study.nodules[::-1]:
             self.handled("choose", lambda nodule=nodule: self.panel.reading.select(nodule["id"]))
-        self.handled("Grad-CAM", lambda: setattr(self.reading.saliencyCheckBox, "checked", True))
-        self.handled("Grad-CAM in 3D", lambda: setattr(self.reading.saliency3DCheckBox, "checked", True))
+        self.handled("heat map", lambda: setattr(self.reading.saliencyCheckBox, "checked", True))
+        self.handled("heat map in 3D", lambda: setattr(self.reading.saliency3DCheckBox, "checked", True))
         self.handled("opacity", lambda: setattr(self.reading.saliencyOpacitySlider, "value", 0.6))
         self.handled("next", self.reading.nextButton.click)
         self.handled("lungs", lambda: setattr(self.reading.lungsCheckBox, "checked", True))
@@ -121,16 +122,17 @@ class Run:
         ras = lpsToRas(nodule["centroid_lps_mm"])
         self.changed("add", lambda: markup.AddControlPointWorld(*ras))
         added = [one for one in self.study.nodules if one["id"] not in names]
-        outline = outlineOf(self.study.get(SEGMENTATION), added[0]["id"])
+        outline, estimate = outlineOf(self.study.get(SEGMENTATION), added[0]["id"]), added[0]["malignancy"]
         return {
             "gone": nodule["id"] not in names,
             "added": [one["id"] for one in added],
             "chosen": self.panel.reading.selectedId,
             "volumes": [nodule["volume_mm3"], added[0]["volume_mm3"]],
-            "malignancy": added[0]["malignancy"]["probability"],
+            "malignancy": estimate["probability"],
             "lung_rads": added[0]["lung_rads"],
             "voxels": int(outline.voxels.sum()),
             "heat": self.study.saliency(added[0]["id"]) is not None,
+            "score_is_low": Saliency.score_is_low(estimate["probability"], estimate["encoder_probability"]),
         }
 
     def threshold(self) -> dict:

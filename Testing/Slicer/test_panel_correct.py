@@ -69,7 +69,7 @@ def test_a_missed_nodule_is_outlined_and_characterized_by_one_click(seen: dict[s
     assert found["voxels"] > 0
     assert found["malignancy"] is not None
     assert found["lung_rads"] is not None
-    assert found["heat"]
+    assert found["heat"] is not found["score_is_low"]
 
 
 def test_a_higher_threshold_takes_nodules_away_and_the_former_brings_them_back(seen: dict[str, Any]) -> None:

@@ -108,7 +108,7 @@ def outlines_are_drawn_on_their_own_scan_only(test):
     test.assertFalse(prior.IsDisplayableInView("vtkMRMLSliceNodeRed"))
 
 
-def the_grad_cam_map_stays_off_the_prior_scan(test):
+def the_heat_map_stays_off_the_prior_scan(test):
     panel = fakePanel(test)
     study = openSampleStudy(test, panel)
     panel.comparison.ui.layoutButton.click()

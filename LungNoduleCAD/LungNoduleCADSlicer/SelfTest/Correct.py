@@ -1,5 +1,7 @@
 """Correcting, sentence by sentence, with a process that answers at once."""
 
+from copy import deepcopy
+
 import slicer
 from vtk.util.numpy_support import vtk_to_numpy
 
@@ -147,6 +149,17 @@ def an_answer_does_not_undo_what_was_drawn_since(test) -> None:
     panel.loader.applyAnswer(study, {"masks": {"N1": file}, "findings": study.findings})
 
     test.assertEqual(outlineOf(study.get(SEGMENTATION), "N1").voxels.sum(), voxels)
+
+
+def a_heat_map_that_an_answer_no_longer_has_leaves_the_scene(test) -> None:
+    panel, study = _open(test)
+    test.assertIsNotNone(study.saliency("N1"))
+    findings = deepcopy(study.findings)
+    findings["nodules"][0]["saliency"] = None
+
+    panel.loader.applyAnswer(study, {"findings": findings})
+
+    test.assertIsNone(study.saliency("N1"))
 
 
 def an_outline_rubbed_out_altogether_is_refused_in_words(test) -> None:

@@ -1,4 +1,4 @@
-"""Reading, sentence by sentence: the table, the views, the review, Grad-CAM, the operating point."""
+"""Reading, sentence by sentence: the table, the views, the review, heat maps, the operating point."""
 
 import time
 from copy import deepcopy
@@ -199,7 +199,7 @@ def nodules_are_surfaces_at_once_and_lungs_when_asked_for(test) -> None:
     test.assertFalse(display.GetVisibility3D())
 
 
-def grad_cam_lies_over_the_slices_with_its_own_legend_and_opacity(test) -> None:
+def the_heat_map_lies_over_the_slices_with_its_own_legend_and_opacity(test) -> None:
     panel, study = _open(test)
     ui = panel.nodules.ui
     heat = study.saliency("N1")
@@ -210,7 +210,7 @@ def grad_cam_lies_over_the_slices_with_its_own_legend_and_opacity(test) -> None:
     test.assertEqual(_foregrounds(), {heat.GetID()})
     legend = logic.GetColorLegendDisplayNode(heat)
     test.assertTrue(legend.GetVisibility())
-    test.assertIn("Grad-CAM", legend.GetTitleText())
+    test.assertIn("Heat map", legend.GetTitleText())
     ui.saliencyOpacitySlider.value = 0.7
     test.assertEqual({node.GetForegroundOpacity() for node in _composites()}, {0.7})
     test.assertLess(max(heat.GetImageData().GetDimensions()), max(study.get(SCAN).GetImageData().GetDimensions()))
@@ -230,7 +230,22 @@ def grad_cam_lies_over_the_slices_with_its_own_legend_and_opacity(test) -> None:
     test.assertEqual(_foregrounds(), {other.GetID()}, "what the reader laid over the CT stays")
 
 
-def grad_cam_is_rendered_in_3d_and_leaves_nothing_behind(test) -> None:
+def no_heat_map_is_shown_where_the_malignancy_score_is_low(test) -> None:
+    panel, study = _open(test)
+    ui = panel.nodules.ui
+    ui.saliencyCheckBox.checked = True
+    test.assertEqual(_foregrounds(), {study.saliency("N1").GetID()})
+
+    findings = deepcopy(study.findings)
+    findings["nodules"][0]["malignancy"]["encoder_probability"] = 0.49
+    panel.reading.update(findings)
+
+    test.assertEqual(_foregrounds(), {None}, "not even the map of an earlier version")
+    test.assertFalse(ui.saliencyCheckBox.enabled)
+    test.assertEqual(ui.saliencyCheckBox.toolTip, "No heat map: the malignancy score is low")
+
+
+def the_heat_map_is_rendered_in_3d_and_leaves_nothing_behind(test) -> None:
     panel, study = _open(test)
     ui = panel.nodules.ui
     kinds = ("vtkMRMLVolumeRenderingDisplayNode", "vtkMRMLVolumePropertyNode")

@@ -44,6 +44,8 @@ def nodule_of(ct: CtVolume) -> Nodule:
 def test_an_outlined_nodule_gets_type_malignancy_and_a_heat_map(
     characteriser: Characteriser, ball_ct: Callable[..., CtVolume]
 ) -> None:
+    characteriser.encoder_bundle.inference["calibration"]["malignancy"]["offset"] = 1.0
+
     found = characteriser.characterise((ct := ball_ct(5.0)), nodule_of(ct))
 
     assert sum(found.type.probabilities.values()) == pytest.approx(1.0, abs=1e-3)
@@ -59,6 +61,15 @@ def test_an_outlined_nodule_gets_type_malignancy_and_a_heat_map(
     )
     assert np.linalg.norm(hottest) < 5.0
     assert found.saliency.method.sha256 == "ab" * 32
+
+
+def test_a_nodule_with_a_low_malignancy_score_gets_no_heat_map(
+    characteriser: Characteriser, ball_ct: Callable[..., CtVolume]
+) -> None:
+    found = characteriser.characterise((ct := ball_ct(1.5)), nodule_of(ct))
+
+    assert found.malignancy.probability < 0.5
+    assert found.saliency is None
 
 
 def test_histology_says_why_it_is_not_there(characteriser: Characteriser, ball_ct: Callable[..., CtVolume]) -> None:

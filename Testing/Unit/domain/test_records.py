@@ -7,7 +7,7 @@ from LungNoduleCADLib.domain.ct import CtVolume
 from LungNoduleCADLib.domain.geometry import Geometry
 from LungNoduleCADLib.domain.lung_rads import LungRadsCategory
 from LungNoduleCADLib.domain.masks import Lung, LungMask, NoduleMask
-from LungNoduleCADLib.domain.nodule import AxialAxes
+from LungNoduleCADLib.domain.nodule import AxialAxes, Saliency
 from LungNoduleCADLib.domain.provenance import Method
 from LungNoduleCADLib.domain.study import SeriesDescription
 
@@ -64,3 +64,13 @@ def test_categories_sort_by_suspicion() -> None:
     names = ["4X", "1", "4A", "0", "3", "4B", "2"]
 
     assert sorted(map(LungRadsCategory, names), key=lambda c: c.suspicion) == ["0", "1", "2", "3", "4A", "4B", "4X"]
+
+
+@pytest.mark.parametrize(
+    ("probabilities", "low"),
+    [((0.5, 0.5), False), ((0.49, 0.9), True), ((0.9, 0.49), True), ((None, 0.9), False), ((None, None), False)],
+)
+def test_a_malignancy_score_is_low_where_the_reported_or_the_explained_one_is(
+    probabilities: tuple[float | None, float | None], low: bool
+) -> None:
+    assert Saliency.score_is_low(*probabilities) is low

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
 from LungNoduleCADLib.evaluation.saliency import (
     area_under,
     central_blob,
+    heat_correlation,
     heat_share,
     hottest_first,
     random_map,
@@ -29,9 +32,20 @@ def test_rank_correlation_sees_the_order_of_voxels_and_not_the_scale(rng: np.ran
     assert abs(rank_correlation(heat, rng.random(SHAPE))) < 0.2
 
 
-def test_a_map_without_contrast_is_like_no_other(rng: np.random.Generator) -> None:
-    assert rank_correlation(np.zeros(SHAPE), rng.random(SHAPE)) == 0.0
-    assert rank_correlation(np.zeros(SHAPE), np.zeros(SHAPE)) == 0.0
+def test_heat_correlation_sees_what_is_hot_and_not_the_order_of_what_is_cold(rng: np.random.Generator) -> None:
+    heat = 0.01 * rng.random(SHAPE)
+    heat[2:4, 2:4, 2:4] = 1.0
+    other = np.where(heat == 1.0, 1.0, 0.01 * rng.random(SHAPE))
+
+    assert heat_correlation(heat, 100 * heat + 3) == pytest.approx(1.0)
+    assert heat_correlation(heat, other) > 0.99 > 0.3 > rank_correlation(heat, other)
+    assert heat_correlation(heat, np.flip(heat)) < 0.1
+
+
+@pytest.mark.parametrize("like", [heat_correlation, rank_correlation])
+def test_a_map_without_contrast_is_like_no_other(rng: np.random.Generator, like: Callable[..., float]) -> None:
+    assert like(np.zeros(SHAPE), rng.random(SHAPE)) == 0.0
+    assert like(np.zeros(SHAPE), np.zeros(SHAPE)) == 0.0
 
 
 def test_the_share_of_heat_in_a_region() -> None:

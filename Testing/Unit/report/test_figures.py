@@ -86,6 +86,18 @@ def test_heat_shows_only_in_the_fourth_picture_and_where_it_is_hot(make_findings
     assert middle.mean() > 5 * fourth[:, 20:60].mean()
 
 
+def test_a_low_malignancy_score_hides_the_heat_and_says_so(make_findings, make_ct, tmp_path):
+    findings = make_findings(1, masked=True)
+    ct, nodule = make_ct(findings), findings.nodules[0]
+    low = replace(nodule, malignancy=replace(nodule.malignancy, encoder_probability=0.49))
+    save_key_images(low, ct, tmp_path / "low.png")
+    save_key_images(replace(low, saliency=None), ct, tmp_path / "none.png")
+    save_key_images(replace(nodule, saliency=None), ct, tmp_path / "missing.png")
+    low_png, none_png, missing_png = (_colors(tmp_path / name) for name in ("low.png", "none.png", "missing.png"))
+    assert np.array_equal(low_png, none_png)
+    assert not np.array_equal(low_png, missing_png), "another reason is given"
+
+
 def test_a_nodule_wider_than_the_view_widens_it(make_findings):
     nodule = make_findings(1).nodules[0]
     axes = replace(nodule.measurements.axes, long_axis_mm=70.0)

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import nrrd
 import numpy as np
 import SimpleITK as sitk
@@ -70,8 +72,19 @@ def test_saliency_is_read_back_with_its_score_and_its_model(make_findings, tmp_p
     write_saliency(written, tmp_path / "N1.nrrd")
     read = read_saliency(tmp_path / "N1.nrrd")
     np.testing.assert_array_equal(read.heat, written.saliency.heat)
-    assert (read.target, read.score, read.method) == (
+    assert (read.target, read.score, read.method, read.technique) == (
         written.saliency.target,
         written.saliency.score,
         written.saliency.method,
+        written.saliency.technique,
     )
+
+
+def test_saliency_of_an_earlier_version_which_did_not_name_its_technique_is_grad_cam(make_findings, tmp_path):
+    nodule = make_findings(1, masked=True).nodules[0]
+    write_saliency(replace(nodule, saliency=replace(nodule.saliency, technique="HiResCAM")), tmp_path / "new.nrrd")
+    image = sitk.ReadImage(str(tmp_path / "new.nrrd"))
+    image.EraseMetaData("technique")
+    sitk.WriteImage(image, str(tmp_path / "old.nrrd"))
+    assert read_saliency(tmp_path / "new.nrrd").technique == "HiResCAM"
+    assert read_saliency(tmp_path / "old.nrrd").technique == "Grad-CAM"

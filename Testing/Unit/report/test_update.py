@@ -137,6 +137,17 @@ def test_a_nodule_off_the_list_takes_its_files_along(out):
     assert [nodule["id"] for nodule in saved.document["nodules"]] == ["N1"]
 
 
+def test_a_nodule_whose_malignancy_score_fell_loses_its_heat_map_and_an_undo_brings_it_back(out):
+    before, _, _ = read_study(out)
+    fallen = replace(before.nodules[0], saliency=None)
+    after = replace(before, nodules=(fallen, *before.nodules[1:]), edits=(*before.edits, DELETED))
+    update.save_edit(out, before, after)
+    assert {path.name for path in (out / "saliency").iterdir()} == {"N2.nrrd"}
+    assert read_study(out)[0].nodules[0].saliency is None
+    update.save_edit(out, after, replace(before, edits=(*after.edits, DELETED)))
+    assert read_study(out)[0].nodules[0].saliency.heat == pytest.approx(before.nodules[0].saliency.heat)
+
+
 def test_pictures_that_no_longer_hold_go_and_the_report_draws_them_again(out):
     before, _, _ = read_study(out)
     kept = (out / "images" / "N2.png").read_bytes()

@@ -12,7 +12,7 @@ import pytest
 
 from LungNoduleCADLib.domain.clinical import ClinicalContext
 from LungNoduleCADLib.domain.comparison import Change, Growth, NoduleMatch
-from LungNoduleCADLib.domain.nodule import NoduleType
+from LungNoduleCADLib.domain.nodule import MalignancyEstimate, NoduleType
 from LungNoduleCADLib.guidelines.risk import RiskFacts, estimate_risks
 from LungNoduleCADLib.guidelines.risk_models import BROCK_2A, BROCK_2B, HERDER, MAYO, VA
 from LungNoduleCADLib.report import words
@@ -114,3 +114,21 @@ def test_the_panel_counts_changes_as_the_report_does(panel_words, make_findings)
     summary = panel_words.summary(to_json(findings))
     assert summary.endswith(f": {counts}.")
     assert findings.prior.series.study_date.isoformat() in summary
+
+
+def test_a_heat_map_is_named_by_its_technique_or_the_reason_why_there_is_none_is_told(make_findings):
+    nodule = make_findings(1, masked=True).nodules[0]
+    estimate = nodule.malignancy
+
+    def told(**changes):
+        return words.heat_map(replace(nodule, **changes))
+
+    assert told() == "Heat map (Grad-CAM): where the malignancy score comes from, on an absolute scale"
+    low = "No heat map: the malignancy score is low"
+    assert told(malignancy=replace(estimate, probability=0.49)) == low
+    assert told(malignancy=replace(estimate, encoder_probability=0.49)) == low
+    assert told(saliency=None) == "No heat map: not computed"
+    unknown = MalignancyEstimate(None, not_available="no outline")
+    assert told(saliency=None, malignancy=unknown) == "No heat map: no outline"
+    cold = replace(nodule.saliency, heat=0 * nodule.saliency.heat)
+    assert told(saliency=cold) == "No heat map: nothing in the image raises the malignancy score"

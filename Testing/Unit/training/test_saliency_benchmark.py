@@ -26,7 +26,6 @@ from LungNoduleCADLib.training.nodule_pack import NodulePack
 from LungNoduleCADLib.training.saliency_benchmark import (
     BESIDE_KJI,
     LUNG_HU,
-    SHIFTS_KJI,
     Subject,
     Trial,
     randomised,
@@ -40,9 +39,9 @@ SCAN = Geometry((24, 60, 60), (-30.0, -30.0, -30.0), (2.5, 1.0, 1.0))
 
 
 def distance_mm(shift_kji: tuple[int, ...] = (0, 0, 0), radius: float = 3.5) -> np.ndarray:
-    """From a ball in the middle of a patch before it is moved, beside which there is a rib (see ``patch``)."""
+    """From an egg in the middle of a patch before it is moved; no central blob has its shape."""
     offset = np.indices((SIZE,) * 3) - np.reshape([SIZE // 2 - n for n in shift_kji], (3, 1, 1, 1))
-    return np.linalg.norm(offset, axis=0) - radius
+    return np.linalg.norm(offset * np.reshape([1.4, 1.4, 0.6], (3, 1, 1, 1)), axis=0) - radius
 
 
 def patch(shift_kji: tuple[int, ...] = (0, 0, 0)) -> np.ndarray:
@@ -51,7 +50,7 @@ def patch(shift_kji: tuple[int, ...] = (0, 0, 0)) -> np.ndarray:
 
 @pytest.fixture
 def subjects() -> list[Subject]:
-    one = Subject("", patch(), distance_mm(), tuple(patch(shift) for shift in SHIFTS_KJI), patch(BESIDE_KJI))
+    one = Subject("", patch(), distance_mm(), patch(BESIDE_KJI), MalignancyEstimate(0.2, encoder_probability=0.9))
     return [replace(one, patient=name) for name in "ABC"]
 
 
@@ -132,9 +131,9 @@ def runner_of(network: NoduleEncoder) -> EncoderRunner:
 
 def test_what_is_shown_depends_on_the_score(subjects: list[Subject], network: NoduleEncoder) -> None:
     def said(probability: float) -> dict[str, dict]:
-        return visibility(
-            subjects, subjects, runner_of(network), lambda _: MalignancyEstimate(probability, encoder_probability=0.9)
-        )
+        estimate = MalignancyEstimate(probability, encoder_probability=0.9)
+        scored = [replace(subject, estimate=estimate) for subject in subjects]
+        return visibility(scored, scored, runner_of(network), lambda _: estimate)
 
     assert said(0.2)["shown_where_the_score_is_low"]["pass"]
     assert said(0.2)["nothing_shown_without_the_nodule"]["pass"]
@@ -152,15 +151,15 @@ def case(pack_folder: Path) -> NoduleCase:
     return NoduleCase(NodulePack(pack_folder).nodules[0], ct, lungs, centre <= 5)
 
 
-def test_a_case_becomes_a_patch_with_its_outline_and_margin_and_moved_copies(case: NoduleCase) -> None:
-    subject = subject_of(case, 32, 0.8)
+def test_a_case_becomes_a_patch_with_its_outline_and_margin_its_score_and_a_moved_copy(case: NoduleCase) -> None:
+    subject = subject_of(case, 32, 0.8, lambda hu: MalignancyEstimate(0.6, rating_1_to_5=float(hu.max() > 0)))
 
     inside = subject.distance_mm <= 0
     assert np.median(subject.hu[inside]) > 0 > np.median(subject.hu[~subject.region])
     assert inside.sum() * 0.8**3 == pytest.approx(4 / 3 * np.pi * 5**3, rel=0.15)
     assert subject.region.sum() * 0.8**3 == pytest.approx(4 / 3 * np.pi * 7**3, rel=0.2)
-    assert subject.moved[0][:, :, :-2] == pytest.approx(subject.hu[:, :, 2:], abs=1e-2)
-    assert subject.moved[1][:, 4:] == pytest.approx(subject.hu[:, :-4], abs=1e-2)
+    assert subject.beside[:-3, 3:, :-3] == pytest.approx(subject.hu[3:, :-3, 3:], abs=1e-2)
+    assert (subject.estimate.probability, subject.estimate.rating_1_to_5) == (0.6, 1.0)
     assert subject.without_nodule.max() < -800
 
 
@@ -174,7 +173,7 @@ def examination_of(case: NoduleCase, network: NoduleEncoder, monkeypatch: pytest
         for one, patient in ((case, "A"), (pale, "B"), (case, "C"), (pale, "D"))
     ]
     high, low = (
-        runner_of(network).answer(mirror_images(subject_of(c, SIZE, 1.0).hu)).heads["malignancy"].mean()
+        runner_of(network).answer(mirror_images(subject_of(c, SIZE, 1.0, lambda _: None).hu)).heads["malignancy"].mean()
         for c in (case, pale)
     )
     slope = 10 / (high - low)
