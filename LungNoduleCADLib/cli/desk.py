@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from LungNoduleCADLib.cli.work import clinical_context
-from LungNoduleCADLib.domain.lung_rads import LungRadsCategory
+from LungNoduleCADLib.domain.lung_rads import Airway, Cyst, CystChange, LungRadsCategory
 from LungNoduleCADLib.domain.nodule import NoduleType, Point, Review, StatedFacts
 from LungNoduleCADLib.errors import UsageError
 from LungNoduleCADLib.report import findings_json, update
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 Request = dict[str, Any]
 Answer = dict[str, Any]
+_KINDS = {"airway": Airway, "cyst": Cyst, "cyst_change": CystChange}
 
 
 class LateModels:
@@ -290,14 +291,23 @@ def _one_of(request: Request, name: str, values: type) -> Any:
 
 def _stated(request: Request) -> StatedFacts:
     facts = _asked(request, "facts", dict)
-    known = [field.name for field in fields(StatedFacts)]
-    if set(facts) <= set(known) and all(value is None or isinstance(value, bool) for value in facts.values()):
-        return StatedFacts(**facts)
-    raise UsageError(
-        "The request's 'facts' are not understood",
-        expected=f"true, false or null for {' or '.join(known)}",
-        got=repr(facts),
-    )
+    try:
+        return StatedFacts(**{name: _answer(name, value) for name, value in facts.items()})
+    except (TypeError, ValueError) as error:
+        names = ", ".join(field.name for field in fields(StatedFacts))
+        raise UsageError(
+            "The request's 'facts' are not understood",
+            expected=f"true, false, null or one of the words of findings.schema.json for {names}",
+            got=repr(facts),
+        ) from error
+
+
+def _answer(name: str, value: Any) -> Any:
+    if value is None or (isinstance(value, bool) and name not in _KINDS):
+        return value
+    if name not in _KINDS:
+        raise ValueError(f"{value!r} is neither true nor false")
+    return _KINDS[name](value)
 
 
 def _point(request: Request) -> Point:

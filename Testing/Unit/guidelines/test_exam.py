@@ -21,7 +21,8 @@ from LungNoduleCADLib.domain.provenance import Method, Provenance
 from LungNoduleCADLib.domain.quality import QualityFlag, Severity
 from LungNoduleCADLib.domain.study import SeriesDescription
 from LungNoduleCADLib.guidelines.exam import assess_findings
-from LungNoduleCADLib.guidelines.lung_rads_2022 import facts_of, reader_decision
+from LungNoduleCADLib.guidelines.lung_rads_2022 import reader_decision
+from LungNoduleCADLib.guidelines.lung_rads_facts import facts_of
 from LungNoduleCADLib.guidelines.lung_rads_table import Situation
 
 SOLID, PART, GGN = NoduleType.SOLID, NoduleType.PART_SOLID, NoduleType.GROUND_GLASS
