@@ -13,7 +13,7 @@ from LungNoduleCADLib.errors import Cancelled, LungNoduleCADError, UsageError
 
 VERBS = (
     *("series", "analyse", "compare", "review", "report", "export", "demo", "phantom"),
-    *("risk", "info", "bundles", "train", "evaluate"),
+    *("guidelines", "risk", "info", "bundles", "train", "evaluate"),
 )
 
 

@@ -129,7 +129,9 @@ def _refusal(guideline: Guideline, facts: Facts, patient: PatientFacts) -> str |
     for name, answer, why in guideline.not_for:
         if getattr(facts, name) == answer:
             return f"out of scope: {why}"
-    missing = [name for name, value in (("type", facts.type), ("size", whole.mm or whole.mm3)) if value is None]
+    missing = [
+        name for name, value in (("type", facts.type), ("size", whole if whole != Size() else None)) if value is None
+    ]
     return f"not stated: {', '.join(missing)}" if missing else None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
@@ -42,6 +43,33 @@ def facts_of(nodule: Nodule, match: NoduleMatch | None = None, prior: Nodule | N
     )
 
 
+def situation_of_sizes(told: Mapping[str, Any]) -> tuple[Situation, tuple[str, ...]] | None:
+    """Growing or stable, with what the reader must know of it, by the sizes in two CTs; ``None`` where one lacks.
+
+    Parameters
+    ----------
+    told : values by the names of ``NoduleFacts``.
+    """
+    now, before, months = (told.get(n) for n in ("mean_diameter_mm", "prior_mean_diameter_mm", "months_since_prior"))
+    if now is None or before is None or months is None:
+        return None
+    days = round(months * DAYS_PER_MONTH)
+    grows, slow = is_growth(now - before, days)
+    notes = [_slow_words(now - before)] if slow and not told.get("slow_growth") else []
+    solid, solid_before = (told.get(name) for name in ("solid_mean_diameter_mm", "prior_solid_mean_diameter_mm"))
+    if solid is not None and solid_before is not None and is_growth(solid - solid_before, days)[0]:
+        grows = True
+        notes.append(f"The solid part grew by {solid - solid_before:.1f} mm.")
+    return (Situation.GROWING if grows else Situation.STABLE), tuple(notes)
+
+
+def _slow_words(change_mm: float) -> str:
+    return (
+        f"The mean diameter grew by {change_mm:.1f} mm, but not by more than 1.5 mm in 12 months. A solid or "
+        "part-solid nodule that grows slowly over several exams may be 4B: please decide."
+    )
+
+
 def _stated(said: StatedFacts) -> tuple[dict[str, Any], tuple[str, ...]]:
     """What the reader stated, with spiculation as a suspicious feature where nothing else was said of them."""
     stated = {name: getattr(said, name) for name in STATED}
@@ -77,10 +105,7 @@ def _growth(change: Change, growth: Growth) -> tuple[bool, list[str]]:
     growing, slow = is_growth(growth.mean_diameter_change_mm, growth.interval_days)
     notes = []
     if slow:
-        notes.append(
-            f"The mean diameter grew by {growth.mean_diameter_change_mm:.1f} mm, but not by more than 1.5 mm in 12 "
-            "months. A solid or part-solid nodule that grows slowly over several exams may be 4B: please decide."
-        )
+        notes.append(_slow_words(growth.mean_diameter_change_mm))
     elif change is Change.GROWN and not growing:
         notes.append(
             f"The volume changed by {growth.volume_change_percent:+.0f} %, but the mean diameter not by more than "
