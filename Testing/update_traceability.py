@@ -25,9 +25,9 @@ from LungNoduleCADLib.guidelines.scope import Scope  # noqa: E402
 HEAD = """# Rules, sources, tests
 
 Written by `Testing/update_traceability.py` from the tables in `LungNoduleCADLib/guidelines/`; not to be edited by hand.
-Of a table of findings, of Fleischner and of BTS the first row that holds counts; of the size rows of Lung-RADS exactly one
-holds. Diameters are rounded half up before they are compared: to 0.1 mm (Lung-RADS, BTS) or 1 mm (Fleischner), volumes to
-1 mm³.
+Of a table of findings, of Fleischner and of BTS the first row that holds counts; of the size rows of Lung-RADS exactly
+one holds. Diameters are rounded half up before they are compared: to 0.1 mm (Lung-RADS, BTS) or 1 mm (Fleischner),
+volumes to 1 mm³.
 """
 
 
