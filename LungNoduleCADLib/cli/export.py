@@ -13,8 +13,9 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "export",
         help="report, findings and DICOM objects for a PACS",
         description="Write report.pdf and findings.json to FOLDER and, where the DICOM files of the analysed scan are "
-        "given, segmentation.dcm (SEG), measurements.dcm (SR, TID 1500) and report.dcm (encapsulated PDF), which file "
-        "with the scan's study. Rejected nodules are left out of the DICOM objects.",
+        "given, segmentation.dcm (SEG), measurements.dcm (SR, TID 1500), report.dcm (encapsulated PDF) and a "
+        "key_image-N.dcm of each nodule (secondary capture), which file with the scan's study. Rejected nodules are "
+        "left out of the DICOM objects.",
     )
     parser.add_argument("out", metavar="OUT", type=Path, help="results folder of analyse, compare or demo")
     parser.add_argument("-o", "--folder", type=Path, required=True, help="where to; other files there are kept")

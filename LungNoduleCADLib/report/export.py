@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 PDF, JSON = "report.pdf", findings_json.FILE_NAME
 SEGMENTATION, MEASUREMENTS, DOCUMENT = "segmentation.dcm", "measurements.dcm", "report.dcm"
 NAMES = (PDF, JSON, SEGMENTATION, MEASUREMENTS, DOCUMENT)
+PICTURES = "key_image-*.dcm"
 
 _NEVER_NEEDED = ("dicom", "pages", "*.h5")
 _NEEDED_TO_DRAW = ("ct.nrrd", "*.seg.nrrd", "prior", "saliency", "outlines")
@@ -39,7 +40,9 @@ _WRITE_BITS = 0o222
 
 
 def export_results(out: Path, folder: Path, dicom_source: Path | None, paper: str = "A4") -> list[Path]:
-    """Write report.pdf (made afresh) and findings.json to ``folder`` and, with the source series, three DICOM objects.
+    """Write report.pdf (made afresh) and findings.json to ``folder`` and, with the source series, DICOM objects.
+
+    Those are SEG, SR, the report as encapsulated PDF, and a picture of each nodule that was not rejected.
 
     All or nothing: on failure ``folder`` stays as it was. An earlier export is replaced; other files stay, and one of
     the names to be written is never taken from them.
@@ -67,7 +70,13 @@ def export_results(out: Path, folder: Path, dicom_source: Path | None, paper: st
         findings = _fresh_report(out, work, paper)
         if source is not None:
             _write_dicom(out, work, source, findings)
-    return [folder / name for name in NAMES if (folder / name).is_file()]
+    return _files_of(folder)
+
+
+def _files_of(folder: Path) -> list[Path]:
+    """The files of an export in a folder, whoever wrote them."""
+    named = [folder / name for name in NAMES if (folder / name).exists()]
+    return named + sorted(folder.glob(PICTURES))
 
 
 def no_dicom_because(out: Path, dicom_source: Path | None) -> str:
@@ -86,13 +95,15 @@ def no_dicom_because(out: Path, dicom_source: Path | None) -> str:
 
 
 def _fresh_report(out: Path, work: Path, paper: str) -> StudyFindings:
-    """Lung-RADS, report and findings as they are now; ``out`` itself stays untouched."""
+    """Lung-RADS, report, its pictures and findings as they are now; ``out`` itself stays untouched."""
     ignored = _NEVER_NEEDED + (_NEEDED_TO_DRAW if _has_pictures(out) else ())
     with tempfile.TemporaryDirectory() as place:
         copy = shutil.copytree(out, Path(place) / "results", ignore=shutil.ignore_patterns(*ignored))
         findings = rewrite_report(copy, paper)
         for name in (PDF, JSON):
             shutil.copyfile(copy / name, work / name)
+        if (copy / IMAGES).is_dir():
+            shutil.copytree(copy / IMAGES, work / IMAGES)
     return findings
 
 
@@ -118,6 +129,24 @@ def _write_dicom(out: Path, work: Path, source: SourceSeries, findings: StudyFin
     save(segmentation, work / SEGMENTATION)
     save(make_measurements(source, segmentation, findings, _remarks(findings)), work / MEASUREMENTS)
     save(make_document(source, (work / PDF).read_bytes()), work / DOCUMENT)
+    _write_pictures(work, source, findings)
+
+
+def _write_pictures(work: Path, source: SourceSeries, findings: StudyFindings) -> None:
+    from pydicom.uid import generate_uid
+
+    from LungNoduleCADLib.dicom.export_measurements import reported
+    from LungNoduleCADLib.dicom.export_picture import make_picture
+    from LungNoduleCADLib.dicom.export_source import save
+    from LungNoduleCADLib.report.figures import titled_picture
+
+    series_uid = str(generate_uid())
+    drawn = [nodule for nodule in reported(findings) if (work / IMAGES / image_names(nodule.id)[0]).is_file()]
+    for number, nodule in enumerate(drawn, start=1):
+        title = words.title(nodule)
+        pixels = titled_picture(work / IMAGES / image_names(nodule.id)[0], title, RESEARCH_USE_ONLY)
+        picture = make_picture(source, pixels, series_uid, number, title, nodule.centroid_lps_mm)
+        save(picture, work / PICTURES.replace("*", nodule.id))
 
 
 def _lung_structures(findings: StudyFindings, lungs: LungMask) -> Iterator[Structure]:
@@ -233,10 +262,10 @@ def _check_place(folder: Path, out: Path) -> None:
         )
     if folder == out or is_result(folder):
         raise OutputError(f"{folder} holds results, which an export must not mix with", todo="choose another folder")
-    taken = [name for name in NAMES if (folder / name).exists()]
+    taken = _files_of(folder)
     if taken and not _is_export(folder):
         raise OutputError(
-            f"{folder} holds another {taken[0]}, which would be lost",
+            f"{folder} holds another {taken[0].name}, which would be lost",
             expected="a folder without it, or an earlier export",
             todo="choose another folder",
         )
@@ -257,12 +286,9 @@ def _move(work: Path, folder: Path) -> None:
     earlier.mkdir()
     moved: list[Path] = []
     try:
-        for name in NAMES:
-            if (folder / name).exists():
-                (folder / name).rename(earlier / name)
-        for name in NAMES:
-            if (work / name).exists():
-                moved.append((work / name).rename(folder / name))
+        for path in _files_of(folder):
+            path.rename(earlier / path.name)
+        moved.extend(path.rename(folder / path.name) for path in _files_of(work))
     except BaseException:
         for path in moved:
             path.unlink()

@@ -69,11 +69,8 @@ def nodule_card(nodule: Nodule, findings: StudyFindings, images: Path, width: fl
 
 
 def _bar(nodule: Nodule, width: float) -> Table:
-    size = words.diameter(nodule.measurements.axes) if nodule.measurements else "not measured"
-    category = f"Lung-RADS {words.category(nodule.lung_rads)}"
-    title = " · ".join((nodule.id, category, words.kind(nodule), size, words.place(nodule)))
     color = CATEGORY_COLOR[nodule.lung_rads.category] if nodule.lung_rads else HexColor("#4a5560")
-    bar = Table([[text(title, BAR)]], [width])
+    bar = Table([[text(words.title(nodule), BAR)]], [width])
     bar.setStyle(
         table_style(
             ("BACKGROUND", (0, 0), (-1, -1), color),

@@ -51,6 +51,12 @@ def kind(nodule: Nodule) -> str:
     return f"{nodule.type.type}{' (reader)' if nodule.type.method.name == 'reader' else ''}"
 
 
+def title(nodule: Nodule) -> str:
+    """A nodule in one line: ``N1 · Lung-RADS 4A · solid · 8.2 mm · right, upper zone``."""
+    size = diameter(nodule.measurements.axes) if nodule.measurements else "not measured"
+    return " · ".join((nodule.id, f"Lung-RADS {category(nodule.lung_rads)}", kind(nodule), size, place(nodule)))
+
+
 def kind_in_full(nodule: Nodule) -> str:
     if nodule.type is None:
         return "not computed"
