@@ -209,17 +209,33 @@ class Desk:
 
     def _report(self, request: Request) -> Answer:
         from LungNoduleCADLib.report.pages import FOLDER, draw_pages
-        from LungNoduleCADLib.report.pdf import FILE_NAME, build_pdf
+        from LungNoduleCADLib.report.pdf import FILE_NAME
+        from LungNoduleCADLib.report.write import write_report
 
         paper = _paper(request)
-        beside, path = self.out / f".partial-{FILE_NAME}", self.out / FILE_NAME
         with self._drawing:
             for _, draw in self._missing_images():
                 draw()
-            build_pdf(self.case.findings, self.out / IMAGES, beside, paper[1])
-        beside.replace(path)
+            write_report(self.case.findings, self.out, paper)
+        path = self.out / FILE_NAME
+        self._behind.submit(self._report_prior, self.case, paper)
         pages = draw_pages(path, self.out / FOLDER)
         return {"report": str(path), "pages": [str(page) for page in pages]}
+
+    def _report_prior(self, case: Case, paper: str) -> None:
+        """The prior's own report, where a correction changed its nodules since it was written."""
+        from LungNoduleCADLib.report.pdf import FILE_NAME
+        from LungNoduleCADLib.report.write import write_images, write_report
+
+        folder = self.out / PRIOR
+        if case.prior is None or not _older(folder / FILE_NAME, folder / findings_json.FILE_NAME):
+            return
+        try:
+            with self._drawing:
+                write_images(case.prior.findings, case.prior.ct, case.prior.lungs, folder / IMAGES)
+                write_report(case.prior.findings, folder, paper)
+        except OSError as error:
+            print(f"the report of the prior CT could not be brought up to date: {error}", file=sys.stderr)
 
     def _export(self, request: Request) -> Answer:
         from LungNoduleCADLib.report.export import export_results
@@ -230,7 +246,7 @@ class Desk:
         with self._drawing:
             for _, draw in self._missing_images():
                 draw()
-        files = export_results(self.out, folder, Path(source) if source else None, _paper(request)[0])
+        files = export_results(self.out, folder, Path(source) if source else None, _paper(request))
         return {"files": [str(path) for path in files]}
 
 
@@ -318,10 +334,15 @@ def _point(request: Request) -> Point:
     return tuple(_number({name: v}, name) for v in value)  # type: ignore[return-value]
 
 
-def _paper(request: Request) -> tuple[str, tuple[float, float]]:
+def _paper(request: Request) -> str:
     from LungNoduleCADLib.report.pdf_style import PAPERS
 
     name = request.get("paper") or "A4"
     if name not in PAPERS:
         raise UsageError("That paper is not known", expected=f"one of {', '.join(PAPERS)}", got=repr(name))
-    return name, PAPERS[name]
+    return name
+
+
+def _older(file: Path, other: Path) -> bool:
+    """Whether a file is missing or was written before another."""
+    return other.is_file() and (not file.is_file() or file.stat().st_mtime_ns < other.stat().st_mtime_ns)

@@ -10,8 +10,8 @@ from LungNoduleCADLib.domain.findings import StudyFindings
 from LungNoduleCADLib.domain.lung_rads import LungRadsAssessment, LungRadsCategory
 from LungNoduleCADLib.domain.nodule import Nodule, Review
 from LungNoduleCADLib.domain.quality import Severity
-from LungNoduleCADLib.guidelines.lung_rads_2022 import READER, READER_RULE, assess_exam, assess_nodule, reader_decision
-from LungNoduleCADLib.guidelines.lung_rads_facts import facts_of
+from LungNoduleCADLib.guidelines.lung_rads_2022 import READER, READER_RULE, assess_exam, reader_decision
+from LungNoduleCADLib.guidelines.lung_rads_facts import assess
 from LungNoduleCADLib.guidelines.lung_rads_table import SCOPE
 from LungNoduleCADLib.guidelines.risk import with_clinical_risk
 from LungNoduleCADLib.guidelines.scope import PatientFacts
@@ -65,8 +65,7 @@ def _of_nodule(nodule: Nodule, findings: StudyFindings) -> LungRadsAssessment | 
     match = next((match for match in matches if match.current_id == nodule.id), None)
     prior_id = match.prior_id if match else None
     earlier = findings.prior.nodules if findings.prior and prior_id else ()
-    facts = facts_of(nodule, match, next((before for before in earlier if before.id == prior_id), None))
-    return assess_nodule(facts) if facts else None
+    return assess(nodule, match, next((before for before in earlier if before.id == prior_id), None))
 
 
 def _exam_notes(findings: StudyFindings) -> tuple[str, ...]:

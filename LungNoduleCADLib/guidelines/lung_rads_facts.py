@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 from LungNoduleCADLib.domain.comparison import Change, Growth, NoduleMatch
+from LungNoduleCADLib.domain.lung_rads import LungRadsAssessment
 from LungNoduleCADLib.domain.nodule import Nodule, NoduleType, StatedFacts
-from LungNoduleCADLib.guidelines.lung_rads_2022 import DAYS_PER_MONTH, NoduleFacts, is_growth
+from LungNoduleCADLib.guidelines.lung_rads_2022 import DAYS_PER_MONTH, NoduleFacts, assess_nodule, is_growth
+from LungNoduleCADLib.guidelines.lung_rads_table import SUSPICIOUS
 from LungNoduleCADLib.guidelines.rules import Situation
 
 STATED = tuple(sorted({field.name for field in fields(StatedFacts)} & {field.name for field in fields(NoduleFacts)}))
@@ -27,7 +29,6 @@ def facts_of(nodule: Nodule, match: NoduleMatch | None = None, prior: Nodule | N
         return None
     measured, before = nodule.measurements, prior.measurements if prior else None
     situation, notes = _situation(nodule, match, prior)
-    stated, told = _stated(nodule.stated)
     days = match.growth.interval_days if match and match.growth else None
     return NoduleFacts(
         type=nodule.type.type if nodule.type else None,
@@ -38,9 +39,20 @@ def facts_of(nodule: Nodule, match: NoduleMatch | None = None, prior: Nodule | N
         prior_mean_diameter_mm=_prior_diameter(nodule, match, prior),
         prior_solid_mean_diameter_mm=before.solid_axes.mean_diameter_mm if before and before.solid_axes else None,
         prior_category=prior.lung_rads.category if prior and prior.lung_rads else None,
-        notes=(*notes, *told),
-        **stated,
+        notes=notes,
+        **_stated(nodule.stated),
     )
+
+
+def assess(nodule: Nodule, match: NoduleMatch | None, prior: Nodule | None) -> LungRadsAssessment | None:
+    """The category of a nodule by its records; ``None`` as ``facts_of``."""
+    facts = facts_of(nodule, match, prior)
+    if facts is None:
+        return None
+    assessed = assess_nodule(facts)
+    if assessed.rule_id == SUSPICIOUS.id and _by_spiculation(nodule.stated):
+        return replace(assessed, notes=(*assessed.notes, SPICULATED))
+    return assessed
 
 
 def situation_of_sizes(told: Mapping[str, Any]) -> tuple[Situation, tuple[str, ...]] | None:
@@ -70,12 +82,14 @@ def _slow_words(change_mm: float) -> str:
     )
 
 
-def _stated(said: StatedFacts) -> tuple[dict[str, Any], tuple[str, ...]]:
+def _stated(said: StatedFacts) -> dict[str, Any]:
     """What the reader stated, with spiculation as a suspicious feature where nothing else was said of them."""
     stated = {name: getattr(said, name) for name in STATED}
-    if said.spiculated and said.suspicious_features is None:
-        return {**stated, "suspicious_features": True}, (SPICULATED,)
-    return stated, ()
+    return {**stated, "suspicious_features": True} if _by_spiculation(said) else stated
+
+
+def _by_spiculation(said: StatedFacts) -> bool:
+    return bool(said.spiculated) and said.suspicious_features is None
 
 
 def _situation(nodule: Nodule, match: NoduleMatch | None, prior: Nodule | None) -> tuple[Situation, tuple[str, ...]]:
