@@ -1,7 +1,7 @@
 """Write Resources/traceability.md from the tables: ``python Testing/update_traceability.py [--check]``.
 
 One line a rule: when it holds, what it gives, its source, and the tests that name it. A rule that no test names is an
-error.
+error. Below the rules: the private codes of the DICOM report.
 """
 
 from __future__ import annotations
@@ -10,11 +10,14 @@ import ast
 import sys
 from pathlib import Path
 
+from highdicom.sr import CodedConcept
+
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "Resources" / "traceability.md"
 TESTS = ROOT / "Testing" / "Unit" / "guidelines"
 sys.path.insert(0, str(ROOT))
 
+from LungNoduleCADLib.dicom import export_codes  # noqa: E402
 from LungNoduleCADLib.guidelines.bts_2015 import BTS  # noqa: E402
 from LungNoduleCADLib.guidelines.fleischner_2017 import FLEISCHNER  # noqa: E402
 from LungNoduleCADLib.guidelines.lung_rads_table import ALL_RULES, SCOPE  # noqa: E402
@@ -99,7 +102,17 @@ def page() -> str:
         tests = naming.get(model.name.upper().replace(" ", "_")) or naming[f"{model.name.lower()}_linear_predictor"]
         asked = (", ".join(names).replace("_", " ") for names in (model.needs, model.asks))
         lines.append("| " + " | ".join((model.name, model.source, model.made_for, *asked, ", ".join(tests))) + " |")
+    lines += ["", "## Private codes in the DICOM report\n", "| code (99LUNGNODULECAD) | meaning |", "|---|---|"]
+    lines += [f"| `{code}` | {meaning} |" for code, meaning in sorted(private_codes().items())]
     return "\n".join(lines) + "\n"
+
+
+def private_codes() -> dict[str, str]:
+    """{value: meaning} of every code of our own that the measurements (SR, TID 1500) may hold."""
+    values = [*vars(export_codes).values()]
+    values += [code for table in values if isinstance(table, dict) for code in table.values()]
+    own = (code for code in values if isinstance(code, CodedConcept))
+    return {code.value: code.meaning for code in own if code.scheme_designator == "99LUNGNODULECAD"}
 
 
 def main(arguments: list[str]) -> int:

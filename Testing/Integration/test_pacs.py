@@ -22,6 +22,7 @@ from LungNoduleCADLib.cli import main
 PATH = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"))
 ORTHANC, VALIDATOR = shutil.which("Orthanc", path=PATH), shutil.which("dciodvfy", path=PATH)
 START_S = 60
+QUIET = ["--progress", "none"]
 
 
 @dataclass
@@ -51,11 +52,12 @@ def free_ports(count: int) -> list[int]:
     return ports
 
 
-@pytest.fixture
-def orthanc(tmp_path: Path) -> Iterator[Orthanc]:
+@pytest.fixture(scope="module")
+def orthanc(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Orthanc]:
     pytest.importorskip("pynetdicom", reason="pynetdicom is not installed")
     if ORTHANC is None:
         pytest.skip("Orthanc is not installed (Debian: orthanc, orthanc-dicomweb)")
+    tmp_path = tmp_path_factory.mktemp("orthanc")
     made = Orthanc(*free_ports(3))
     configuration = {
         "Name": "test",
@@ -120,51 +122,52 @@ def test_no_exported_object_breaks_the_standard(exported: Path) -> None:
     assert said == {one.name: [] for one in objects}
 
 
-@pytest.mark.parametrize("way", ["node", "web", "listen"])
-def test_a_prior_is_fetched_and_results_are_stored_and_come_back_the_same(
-    orthanc: Orthanc, demo: Path, exported: Path, tmp_path: Path, way: str
+@pytest.fixture(scope="module")
+def stored(orthanc: Orthanc, demo: Path) -> Orthanc:
+    """With both scans of the demo's patient in it, sent by C-STORE."""
+    assert main(["send", orthanc.node, str(demo / "dicom"), *QUIET]) == 0
+    return orthanc
+
+
+@pytest.mark.parametrize("way", ["C-GET", "C-MOVE", "WADO"])
+def test_the_prior_that_the_demo_analysed_comes_back_voxel_for_voxel(
+    stored: Orthanc, demo: Path, tmp_path: Path, way: str
 ) -> None:
-    address = orthanc.web if way == "web" else orthanc.node
-    quiet = ["--progress", "none"]
-    assert main(["send", address, str(demo / "dicom"), *quiet]) == 0
-    more = ["--listen", str(orthanc.listen), "--calling", "US"] if way == "listen" else []
+    address = stored.web if way == "WADO" else stored.node
+    more = ["--listen", str(stored.listen), "--calling", "US"] if way == "C-MOVE" else []
     scan = str(demo / "dicom" / "follow-up")
-    assert main(["fetch", address, "--scan", scan, "-o", str(tmp_path / "priors"), *more, *quiet]) == 0
-
+    assert main(["fetch", address, "--scan", scan, "-o", str(tmp_path / "priors"), *more, *QUIET]) == 0
     (prior,) = (tmp_path / "priors").iterdir()
-    assert _pixels(prior) == _pixels(demo / "dicom" / "baseline")  # what was analysed as the prior of the demo
+    assert _pixels(prior) == _pixels(demo / "dicom" / "baseline")
 
-    assert main(["send", address, str(exported), *quiet]) == 0
-    back = _all_of_study(orthanc, pydicom.dcmread(exported / "segmentation.dcm").StudyInstanceUID)
+
+@pytest.mark.parametrize("way", ["C-STORE", "STOW"])
+def test_results_file_with_the_scans_study_and_come_back_as_they_were(
+    stored: Orthanc, exported: Path, tmp_path: Path, way: str
+) -> None:
+    assert main(["send", stored.web if way == "STOW" else stored.node, str(exported), *QUIET]) == 0
+    scan = pydicom.dcmread(exported / "segmentation.dcm", stop_before_pixels=True)
+    back = _results_of_study(stored, scan.StudyInstanceUID)
     for file in exported.glob("*.dcm"):
         sent = pydicom.dcmread(file)
         got = back[sent.SOPInstanceUID]
+        assert (got.PatientID, got.SeriesInstanceUID) == (sent.PatientID, sent.SeriesInstanceUID)
         if not sent.file_meta.TransferSyntaxUID.is_compressed:
             assert got == sent
-        assert (got.StudyInstanceUID, got.PatientID) == (sent.StudyInstanceUID, sent.PatientID)
-
-
-def test_what_came_back_can_be_read_as_segmentation_and_report(
-    orthanc: Orthanc, exported: Path, tmp_path: Path
-) -> None:
-    assert main(["send", orthanc.web, str(exported), "--progress", "none"]) == 0
-    sent = pydicom.dcmread(exported / "segmentation.dcm", stop_before_pixels=True)
-    back = _all_of_study(orthanc, sent.StudyInstanceUID)
-    for dataset in back.values():
-        dataset.save_as(tmp_path / f"{dataset.SOPInstanceUID}.dcm")
-    tracked = {segment.TrackingUID for segment in sent.SegmentSequence}
-    segmentation = highdicom.seg.segread(tmp_path / f"{sent.SOPInstanceUID}.dcm")
+        got.save_as(tmp_path / file.name)
+    tracked = {segment.TrackingUID for segment in scan.SegmentSequence}
+    segmentation = highdicom.seg.segread(tmp_path / "segmentation.dcm")
     assert {segment.TrackingUID for segment in segmentation.SegmentSequence} == tracked
-    (report,) = (uid for uid, one in back.items() if one.Modality == "SR")
-    groups = highdicom.sr.srread(tmp_path / f"{report}.dcm").content.get_volumetric_roi_measurement_groups()
-    assert {group.tracking_uid for group in groups} == tracked
+    report = highdicom.sr.srread(tmp_path / "measurements.dcm").content
+    assert {group.tracking_uid for group in report.get_volumetric_roi_measurement_groups()} == tracked
+    _forget(stored, back)
 
 
 def _pixels(folder: Path) -> dict[str, bytes]:
     return {one.SOPInstanceUID: one.PixelData for one in map(pydicom.dcmread, folder.iterdir())}
 
 
-def _all_of_study(orthanc: Orthanc, study_uid: str) -> dict[str, pydicom.Dataset]:
+def _results_of_study(orthanc: Orthanc, study_uid: str) -> dict[str, pydicom.Dataset]:
     """What the PACS has of a study besides its CT, by DICOMweb."""
     from dicomweb_client import DICOMwebClient
 
@@ -176,3 +179,13 @@ def _all_of_study(orthanc: Orthanc, study_uid: str) -> dict[str, pydicom.Dataset
             datasets = client.iter_series(study_uid, one.SeriesInstanceUID)
             found |= {dataset.SOPInstanceUID: dataset for dataset in datasets}
     return found
+
+
+def _forget(orthanc: Orthanc, results: dict[str, pydicom.Dataset]) -> None:
+    """So that the next way of sending starts from nothing."""
+    for one in results.values():
+        query = json.dumps({"Level": "Instance", "Query": {"SOPInstanceUID": one.SOPInstanceUID}}).encode()
+        root = f"http://127.0.0.1:{orthanc.http_port}"
+        with urllib.request.urlopen(f"{root}/tools/find", data=query, timeout=30) as answer:
+            (name,) = json.load(answer)
+        urllib.request.urlopen(urllib.request.Request(f"{root}/instances/{name}", method="DELETE"), timeout=30).close()

@@ -51,6 +51,7 @@ def test_the_folder_holds_every_result(results):
         "findings.json",
         "run.json",
         "report.pdf",
+        "report.txt",
         "segmentation.seg.nrrd",
         "saliency/N1.nrrd",
         "saliency/N2.nrrd",
