@@ -99,7 +99,8 @@ def page() -> str:
         "|---|---|---|---|---|---|",
     ]
     for model in MODELS:
-        tests = naming.get(model.name.upper().replace(" ", "_")) or naming[f"{model.name.lower()}_linear_predictor"]
+        names = (model.name.upper().replace(" ", "_"), f"{model.name.lower()}_linear_predictor")
+        tests = [test for name in names for test in naming.get(name, [])]
         asked = (", ".join(names).replace("_", " ") for names in (model.needs, model.asks))
         lines.append("| " + " | ".join((model.name, model.source, model.made_for, *asked, ", ".join(tests))) + " |")
     lines += ["", "## Private codes in the DICOM report\n", "| code (99LUNGNODULECAD) | meaning |", "|---|---|"]

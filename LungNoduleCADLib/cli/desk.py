@@ -224,16 +224,13 @@ class Desk:
 
     def _report_prior(self, case: Case, paper: str) -> None:
         """The prior's own report, where a correction changed its nodules since it was written."""
-        from LungNoduleCADLib.report.pdf import FILE_NAME
-        from LungNoduleCADLib.report.write import write_images, write_report
+        from LungNoduleCADLib.report.write import renew_report
 
-        folder = self.out / PRIOR
-        if case.prior is None or not _older(folder / FILE_NAME, folder / findings_json.FILE_NAME):
+        if case.prior is None:
             return
         try:
             with self._drawing:
-                write_images(case.prior.findings, case.prior.ct, case.prior.lungs, folder / IMAGES)
-                write_report(case.prior.findings, folder, paper)
+                renew_report(self.out / PRIOR, case.prior.findings, case.prior.ct, case.prior.lungs, paper)
         except OSError as error:
             print(f"the report of the prior CT could not be brought up to date: {error}", file=sys.stderr)
 
@@ -341,8 +338,3 @@ def _paper(request: Request) -> str:
     if name not in PAPERS:
         raise UsageError("That paper is not known", expected=f"one of {', '.join(PAPERS)}", got=repr(name))
     return name
-
-
-def _older(file: Path, other: Path) -> bool:
-    """Whether a file is missing or was written before another."""
-    return other.is_file() and (not file.is_file() or file.stat().st_mtime_ns < other.stat().st_mtime_ns)

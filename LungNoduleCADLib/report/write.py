@@ -75,6 +75,18 @@ def write_report(
     _put(lambda path: write_text(findings, path), folder / TEXT)
 
 
+def renew_report(folder: Path, findings: StudyFindings, ct: CtVolume, lungs: LungMask, paper: str = "A4") -> bool:
+    """The report of a results folder again where its ``findings.json`` is newer; whether it was."""
+    from LungNoduleCADLib.report.pdf import FILE_NAME
+
+    told, report = folder / findings_json.FILE_NAME, folder / FILE_NAME
+    if not told.is_file() or (report.is_file() and report.stat().st_mtime_ns >= told.stat().st_mtime_ns):
+        return False
+    write_images(findings, ct, lungs, folder / IMAGES)
+    write_report(findings, folder, paper)
+    return True
+
+
 def write_images(
     findings: StudyFindings, ct: CtVolume, lungs: LungMask, folder: Path, prior_ct: CtVolume | None = None
 ) -> None:
