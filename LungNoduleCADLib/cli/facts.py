@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from LungNoduleCADLib.cli.work import checked_facts
 from LungNoduleCADLib.errors import InputError
+from LungNoduleCADLib.json_file import parse_json, read_json
 
 
 def source_name(source: str) -> str:
@@ -18,9 +18,11 @@ def source_name(source: str) -> str:
 
 def read_facts(source: str, schema: str) -> dict[str, Any]:
     """The facts as they are; InputError: not JSON, an unknown field, or a value of the wrong kind."""
+    from LungNoduleCADLib.cli.work import checked_facts
+
     name = source_name(source)
     try:
-        told = json.loads(sys.stdin.read() if source == "-" else Path(source).read_text(encoding="utf-8"))
+        told = parse_json(sys.stdin.read()) if source == "-" else read_json(Path(source))
     except (OSError, ValueError) as error:
         raise InputError(
             f"{name} cannot be read as facts", expected="JSON", got=str(error), todo=f"see Resources/{schema}"
