@@ -51,6 +51,12 @@ class ModelError(LungNoduleCADError):
     exit_code = 4
 
 
+class PacsError(LungNoduleCADError):
+    """A PACS cannot be reached, or refuses."""
+
+    exit_code = 5
+
+
 class Cancelled(LungNoduleCADError):
     """The user stopped the run; nothing was written."""
 

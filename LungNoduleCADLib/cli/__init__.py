@@ -12,8 +12,8 @@ from LungNoduleCADLib.cli.console import say_error
 from LungNoduleCADLib.errors import Cancelled, LungNoduleCADError, UsageError
 
 VERBS = (
-    *("series", "analyse", "compare", "review", "report", "export", "demo", "phantom"),
-    *("risk", "info", "bundles", "train", "evaluate"),
+    *("series", "analyse", "compare", "review", "report", "export", "send", "fetch", "demo", "phantom"),
+    *("guidelines", "risk", "info", "bundles", "train", "evaluate"),
 )
 
 
@@ -39,7 +39,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one verb; the exit code is 0, or 2 usage, 3 bad input or output, 4 model, 130 cancelled, 1 anything else."""
+    """Run one verb; exit code 0, or 2 usage, 3 bad input or output, 4 model, 5 PACS, 130 cancelled, 1 else."""
     parsed = argparse.Namespace()
     try:
         parsed = build_parser().parse_args(arguments)

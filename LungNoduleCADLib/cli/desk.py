@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from LungNoduleCADLib.cli.work import clinical_context
-from LungNoduleCADLib.domain.lung_rads import LungRadsCategory
+from LungNoduleCADLib.domain.lung_rads import Airway, Cyst, CystChange, LungRadsCategory
 from LungNoduleCADLib.domain.nodule import NoduleType, Point, Review, StatedFacts
 from LungNoduleCADLib.errors import UsageError
 from LungNoduleCADLib.report import findings_json, update
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 Request = dict[str, Any]
 Answer = dict[str, Any]
+_KINDS = {"airway": Airway, "cyst": Cyst, "cyst_change": CystChange}
 
 
 class LateModels:
@@ -208,17 +209,30 @@ class Desk:
 
     def _report(self, request: Request) -> Answer:
         from LungNoduleCADLib.report.pages import FOLDER, draw_pages
-        from LungNoduleCADLib.report.pdf import FILE_NAME, build_pdf
+        from LungNoduleCADLib.report.pdf import FILE_NAME
+        from LungNoduleCADLib.report.write import write_report
 
         paper = _paper(request)
-        beside, path = self.out / f".partial-{FILE_NAME}", self.out / FILE_NAME
         with self._drawing:
             for _, draw in self._missing_images():
                 draw()
-            build_pdf(self.case.findings, self.out / IMAGES, beside, paper[1])
-        beside.replace(path)
+            write_report(self.case.findings, self.out, paper)
+        path = self.out / FILE_NAME
+        self._behind.submit(self._report_prior, self.case, paper)
         pages = draw_pages(path, self.out / FOLDER)
         return {"report": str(path), "pages": [str(page) for page in pages]}
+
+    def _report_prior(self, case: Case, paper: str) -> None:
+        """The prior's own report, where a correction changed its nodules since it was written."""
+        from LungNoduleCADLib.report.write import renew_report
+
+        if case.prior is None:
+            return
+        try:
+            with self._drawing:
+                renew_report(self.out / PRIOR, case.prior.findings, case.prior.ct, case.prior.lungs, paper)
+        except OSError as error:
+            print(f"the report of the prior CT could not be brought up to date: {error}", file=sys.stderr)
 
     def _export(self, request: Request) -> Answer:
         from LungNoduleCADLib.report.export import export_results
@@ -229,7 +243,7 @@ class Desk:
         with self._drawing:
             for _, draw in self._missing_images():
                 draw()
-        files = export_results(self.out, folder, Path(source) if source else None, _paper(request)[0])
+        files = export_results(self.out, folder, Path(source) if source else None, _paper(request))
         return {"files": [str(path) for path in files]}
 
 
@@ -290,14 +304,23 @@ def _one_of(request: Request, name: str, values: type) -> Any:
 
 def _stated(request: Request) -> StatedFacts:
     facts = _asked(request, "facts", dict)
-    known = [field.name for field in fields(StatedFacts)]
-    if set(facts) <= set(known) and all(value is None or isinstance(value, bool) for value in facts.values()):
-        return StatedFacts(**facts)
-    raise UsageError(
-        "The request's 'facts' are not understood",
-        expected=f"true, false or null for {' or '.join(known)}",
-        got=repr(facts),
-    )
+    try:
+        return StatedFacts(**{name: _answer(name, value) for name, value in facts.items()})
+    except (TypeError, ValueError) as error:
+        names = ", ".join(field.name for field in fields(StatedFacts))
+        raise UsageError(
+            "The request's 'facts' are not understood",
+            expected=f"true, false, null or one of the words of findings.schema.json for {names}",
+            got=repr(facts),
+        ) from error
+
+
+def _answer(name: str, value: Any) -> Any:
+    if value is None or (isinstance(value, bool) and name not in _KINDS):
+        return value
+    if name not in _KINDS:
+        raise ValueError(f"{value!r} is neither true nor false")
+    return _KINDS[name](value)
 
 
 def _point(request: Request) -> Point:
@@ -308,10 +331,10 @@ def _point(request: Request) -> Point:
     return tuple(_number({name: v}, name) for v in value)  # type: ignore[return-value]
 
 
-def _paper(request: Request) -> tuple[str, tuple[float, float]]:
+def _paper(request: Request) -> str:
     from LungNoduleCADLib.report.pdf_style import PAPERS
 
     name = request.get("paper") or "A4"
     if name not in PAPERS:
         raise UsageError("That paper is not known", expected=f"one of {', '.join(PAPERS)}", got=repr(name))
-    return name, PAPERS[name]
+    return name

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import json
-import sys
 from dataclasses import asdict
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from LungNoduleCADLib.cli.facts import print_json, read_facts, source_name
 from LungNoduleCADLib.errors import InputError
 
 if TYPE_CHECKING:
@@ -42,27 +40,19 @@ def run(arguments: argparse.Namespace) -> int:
     models = [model for name, model in zip(NAMES, MODELS, strict=True) if name in wanted]
     if arguments.list:
         keys = ("name", "version", "source", "made_for", "needs", "asks")
-        _print({"models": [{key: getattr(model, key) for key in keys} for model in models]})
+        print_json({"models": [{key: getattr(model, key) for key in keys} for model in models]})
         return 0
     estimates = estimate_risks(_read(arguments.facts), models)
-    _print({"estimates": [asdict(estimate) for estimate in estimates], "research_use_only": RESEARCH_USE_ONLY})
+    print_json({"estimates": [asdict(estimate) for estimate in estimates], "research_use_only": RESEARCH_USE_ONLY})
     return 0
 
 
 def _read(source: str) -> RiskFacts:
     """InputError: not JSON, an unknown field, a value of the wrong kind, or facts that contradict each other."""
-    from LungNoduleCADLib.cli.work import checked_facts
     from LungNoduleCADLib.domain.nodule import NoduleType
     from LungNoduleCADLib.guidelines.risk import RiskFacts
     from LungNoduleCADLib.guidelines.risk_models import CancerHistory, PetUptake, Smoking
 
-    name = "standard input" if source == "-" else source
-    try:
-        told = json.loads(sys.stdin.read() if source == "-" else Path(source).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(
-            f"{name} cannot be read as facts", expected="JSON", got=str(error), todo=f"see Resources/{SCHEMA}"
-        ) from error
     kinds = {
         "smoking_status": Smoking,
         "cancer_history": CancerHistory,
@@ -71,16 +61,12 @@ def _read(source: str) -> RiskFacts:
     }
     facts = {
         key: kinds[key](value) if key in kinds and value is not None else value
-        for key, value in checked_facts(told, name, SCHEMA).items()
+        for key, value in read_facts(source, SCHEMA).items()
     }
     if facts.get("years_since_quit") and facts.get("smoking_status") in (Smoking.NEVER, Smoking.CURRENT):
         raise InputError(
-            f"{name} contradicts itself",
+            f"{source_name(source)} contradicts itself",
             expected="years_since_quit of a former smoker only",
             got=f"smoking_status {facts['smoking_status']}, years_since_quit {facts['years_since_quit']:g}",
         )
     return RiskFacts(**facts)
-
-
-def _print(document: dict[str, Any]) -> None:
-    print(json.dumps(document, indent=2, ensure_ascii=False))

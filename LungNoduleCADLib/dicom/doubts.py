@@ -23,6 +23,12 @@ Doubt = tuple[QualityFlag, bool]
 """A flag, and whether it makes the series unusable."""
 
 
+def other_body_part(body_part: str) -> bool:
+    """Whether a header's BodyPartExamined says that the chest is not shown; most say nothing."""
+    said = body_part.upper()
+    return any(part in said for part in _OTHER_BODY_PARTS) and "CHEST" not in said and "THORAX" not in said
+
+
 def series_doubts(slices: Sequence[SliceHeader], geometry: Geometry | None) -> list[Doubt]:
     """Everything but the regularity of the stack (that is ``stack.check_slices``)."""
     doubts = _wrong_kind(slices)
@@ -116,7 +122,7 @@ def _header_flags(slices: Sequence[SliceHeader]) -> list[QualityFlag]:
     if facts.contrast:
         flags.append(_info("contrast", "Contrast medium was given; densities of enhancing tissue are raised."))
     body_part = text(header, "BodyPartExamined").upper()
-    if any(part in body_part for part in _OTHER_BODY_PARTS) and "CHEST" not in body_part and "THORAX" not in body_part:
+    if other_body_part(body_part):
         flags.append(_warning("other_body_part", f"The header says {body_part}, not chest."))
     if facts.study_date is None:
         flags.append(_warning("no_study_date", "No study date: growth rates cannot be computed."))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from highdicom.coding_schemes import CodingSchemeIdentificationItem
 from highdicom.sr import CodedConcept
-from pydicom.sr.codedict import codes
+from pydicom.sr.codedict import Code, codes
 
 from LungNoduleCADLib.domain.comparison import Change
 from LungNoduleCADLib.domain.lung_rads import LungRadsCategory
@@ -17,6 +17,11 @@ PRIVATE_SCHEMES = (
         designator=_PRIVATE, name="LungNoduleCAD", version="1", responsible_organization="LungNoduleCAD"
     ),
 )
+
+
+def sequence_item(code: Code) -> CodedConcept:
+    """A code as an item of a sequence."""
+    return CodedConcept.from_code(code)
 
 
 def _own(value: str, meaning: str) -> CodedConcept:

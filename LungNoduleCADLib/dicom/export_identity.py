@@ -12,11 +12,12 @@ from LungNoduleCADLib.domain.findings import StudyFindings
 
 NAME = "LungNoduleCAD"
 DEVICE_UID = str(generate_uid(entropy_srcs=[NAME, "device", __version__]))
-SEGMENTATION_SERIES, MEASUREMENTS_SERIES, REPORT_SERIES = 9701, 9702, 9703
+SEGMENTATION_SERIES, MEASUREMENTS_SERIES, REPORT_SERIES, PICTURES_SERIES = 9701, 9702, 9703, 9704
 _TITLES = {
     SEGMENTATION_SERIES: "Lung nodule segmentation (research use only)",
     MEASUREMENTS_SERIES: "Lung nodule measurements (research use only)",
     REPORT_SERIES: "Lung nodule report (research use only)",
+    PICTURES_SERIES: "Lung nodule key images (research use only)",
 }
 
 

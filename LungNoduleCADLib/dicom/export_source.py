@@ -10,13 +10,13 @@ import numpy as np
 import pydicom
 from pydicom.config import disable_value_validation
 from pydicom.dataset import Dataset
-from pydicom.valuerep import DA, TM
+from pydicom.valuerep import DA, TM, PersonName
 
 from LungNoduleCADLib.dicom.discover import find_series
 from LungNoduleCADLib.dicom.headers import SliceHeader, quiet_pydicom, slice_headers, text
 from LungNoduleCADLib.dicom.stack import check_slices, in_order, stack_geometry
 from LungNoduleCADLib.domain.geometry import Geometry
-from LungNoduleCADLib.domain.study import SeriesDescription, SeriesRef
+from LungNoduleCADLib.domain.study import PatientHeader, SeriesDescription, SeriesRef
 from LungNoduleCADLib.errors import InputError
 
 _IDENTIFIERS = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "FrameOfReferenceUID")
@@ -39,6 +39,18 @@ class SourceSeries:
     datasets: tuple[Dataset, ...]
     geometry: Geometry
     frames: tuple[int, ...] = ()
+
+    @property
+    def patient(self) -> PatientHeader:
+        """Whom the headers name."""
+        first = self.datasets[0]
+        named = PersonName(first.PatientName)
+        return PatientHeader(
+            named.family_comma_given().strip(", "),
+            text(first, "PatientID"),
+            text(first, "PatientBirthDate"),
+            text(first, "AccessionNumber"),
+        )
 
     def fits(self, grid: Geometry) -> bool:
         """Whether a grid has the very voxels of this series, in whatever order of axes."""

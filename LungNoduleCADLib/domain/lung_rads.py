@@ -23,6 +23,38 @@ class LungRadsCategory(StrEnum):
         return list(LungRadsCategory).index(self)
 
 
+class Airway(StrEnum):
+    """Where in the airways a nodule lies. SEGMENTAL: segmental or more proximal.
+
+    SECRETIONS: segmental or more proximal, but with air in it and without soft tissue.
+    """
+
+    NONE = "none"
+    SUBSEGMENTAL = "subsegmental"
+    SEGMENTAL = "segmental"
+    SECRETIONS = "secretions"
+
+
+class Cyst(StrEnum):
+    """An air-filled cyst whose wall is not its main part. THIN_WALLED: unilocular, wall below 2 mm throughout."""
+
+    NONE = "none"
+    THIN_WALLED = "thin-walled"
+    THICK_WALLED = "thick-walled"
+    MULTILOCULAR = "multilocular"
+
+
+class CystChange(StrEnum):
+    """What changed in a cyst since the prior CT; growing: by more than 1.5 mm in 12 months."""
+
+    NONE = "none"
+    GROWING_CYST = "growing cyst"
+    GROWING_WALL = "growing wall or nodularity"
+    BECAME_MULTILOCULAR = "became multilocular"
+    MORE_LOCULATION = "more loculation"
+    NEW_OPACITY = "new or increased opacity"
+
+
 @dataclass(frozen=True)
 class LungRadsAssessment:
     """A category with the rule that applied (stable id), its reason in words, management and source.

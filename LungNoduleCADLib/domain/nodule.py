@@ -8,7 +8,7 @@ from enum import StrEnum
 import numpy as np
 
 from LungNoduleCADLib.domain.geometry import Geometry
-from LungNoduleCADLib.domain.lung_rads import LungRadsAssessment
+from LungNoduleCADLib.domain.lung_rads import Airway, Cyst, CystChange, LungRadsAssessment
 from LungNoduleCADLib.domain.masks import NoduleMask, Side
 from LungNoduleCADLib.domain.provenance import Method
 from LungNoduleCADLib.domain.quality import QualityFlag
@@ -139,11 +139,23 @@ class HistologyEstimate:
 class StatedFacts:
     """What a reader states of a nodule that no model of this software decides; ``None``: nobody said.
 
-    ``upper_lobe``: in the right or left upper lobe, lingula included.
+    ``upper_lobe``: in the right or left upper lobe, lingula included. ``benign_calcification``: complete, central,
+    popcorn or concentric rings. ``juxtapleural_smooth``: solid, at the pleura, smooth, oval, lentiform or triangular.
+    ``slow_growth``: over several screening exams, never by more than 1.5 mm in 12 months. ``suspicious_features``:
+    spiculation, lymphadenopathy and the like.
     """
 
     spiculated: bool | None = None
     upper_lobe: bool | None = None
+    benign_calcification: bool | None = None
+    fat: bool | None = None
+    juxtapleural_smooth: bool | None = None
+    airway: Airway | None = None
+    cyst: Cyst | None = None
+    cyst_change: CystChange | None = None
+    slow_growth: bool | None = None
+    proven_benign: bool | None = None
+    suspicious_features: bool | None = None
 
 
 @dataclass(frozen=True)

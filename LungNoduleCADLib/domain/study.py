@@ -33,6 +33,16 @@ class SeriesDescription:
 
 
 @dataclass(frozen=True)
+class PatientHeader:
+    """Whom a scan is of, by its DICOM headers: for a report that is asked for with a patient header, nowhere else."""
+
+    name: str
+    patient_id: str
+    birth_date: str
+    accession_number: str
+
+
+@dataclass(frozen=True)
 class SeriesRef:
     """A CT series found in a folder: its files in slice order (caudal to cranial), and what speaks against it."""
 

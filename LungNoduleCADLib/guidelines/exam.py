@@ -4,27 +4,26 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from LungNoduleCADLib.domain.clinical import ClinicalContext
 from LungNoduleCADLib.domain.comparison import Change
 from LungNoduleCADLib.domain.findings import StudyFindings
 from LungNoduleCADLib.domain.lung_rads import LungRadsAssessment, LungRadsCategory
 from LungNoduleCADLib.domain.nodule import Nodule, Review
 from LungNoduleCADLib.domain.quality import Severity
-from LungNoduleCADLib.guidelines.lung_rads_2022 import (
-    READER,
-    READER_RULE,
-    assess_exam,
-    assess_nodule,
-    facts_of,
-    reader_decision,
-)
+from LungNoduleCADLib.guidelines.lung_rads_2022 import READER, READER_RULE, assess_exam, reader_decision
+from LungNoduleCADLib.guidelines.lung_rads_facts import assess
+from LungNoduleCADLib.guidelines.lung_rads_table import SCOPE
 from LungNoduleCADLib.guidelines.risk import with_clinical_risk
+from LungNoduleCADLib.guidelines.scope import PatientFacts
 
 MANY_NEW_NODULES = 6
-NOT_ASSESSED = (
-    "This software did not assess benign calcification or fat (category 1), airway nodules, cysts, signs of "
-    "inflammation (category 0), or further suspicious features such as spiculation and "
-    "lymphadenopathy (4X): the reader decides."
-)
+_OF_NODULES = {
+    "benign_calcification": "benign calcification or fat (category 1)",
+    "airway": "airway nodules",
+    "cyst": "cysts",
+    "suspicious_features": "further suspicious features such as spiculation and lymphadenopathy (4X)",
+}
+_OF_EXAM = {"inflammatory_findings": "signs of inflammation (category 0)"}
 
 
 def assess_findings(findings: StudyFindings) -> StudyFindings:
@@ -38,7 +37,7 @@ def assess_findings(findings: StudyFindings) -> StudyFindings:
     findings = with_clinical_risk(replace(findings, nodules=nodules))
     exam = assess_exam(
         [(nodule.id, nodule.lung_rads) for nodule in nodules if nodule.lung_rads],
-        significant_other_finding=findings.clinical.significant_other_finding if findings.clinical else None,
+        clinical=findings.clinical,
         notes=_exam_notes(findings),
     )
     decided = findings.lung_rads
@@ -66,8 +65,7 @@ def _of_nodule(nodule: Nodule, findings: StudyFindings) -> LungRadsAssessment | 
     match = next((match for match in matches if match.current_id == nodule.id), None)
     prior_id = match.prior_id if match else None
     earlier = findings.prior.nodules if findings.prior and prior_id else ()
-    facts = facts_of(nodule, match, next((before for before in earlier if before.id == prior_id), None))
-    return assess_nodule(facts) if facts else None
+    return assess(nodule, match, next((before for before in earlier if before.id == prior_id), None))
 
 
 def _exam_notes(findings: StudyFindings) -> tuple[str, ...]:
@@ -85,6 +83,22 @@ def _exam_notes(findings: StudyFindings) -> tuple[str, ...]:
         )
     if serious := [flag.message for flag in findings.flags if flag.severity is Severity.SERIOUS]:
         notes.append(f"Part of the exam may not be evaluable (category 0 may apply): {' '.join(serious)}")
+    notes += _scope_doubts(findings)
     if any(nodule.lung_rads and nodule.lung_rads.category is not LungRadsCategory.C1 for nodule in counted):
-        notes.append(NOT_ASSESSED)
+        notes += _not_assessed(counted, findings)
     return tuple(notes)
+
+
+def _scope_doubts(findings: StudyFindings) -> list[str]:
+    """Why Lung-RADS may not be made for this patient, by what is known."""
+    said = findings.clinical or ClinicalContext()
+    age = said.age_years if said.age_years is not None else findings.series.age_years
+    reason = SCOPE.refusal(PatientFacts(age, known_cancer=said.prior_cancer))
+    return [f"Lung-RADS may not apply to this patient: {reason}."] if reason else []
+
+
+def _not_assessed(counted: list[Nodule], findings: StudyFindings) -> list[str]:
+    """What no model of this software decides, and the reader did not state of every nodule."""
+    open_ = [words for name, words in _OF_NODULES.items() if any(getattr(n.stated, name) is None for n in counted)]
+    open_ += [words for name, words in _OF_EXAM.items() if getattr(findings.clinical, name, None) is None]
+    return [f"This software did not assess {'; '.join(open_)}: the reader decides."] if open_ else []

@@ -16,7 +16,8 @@ from LungNoduleCADLib import RESEARCH_USE_ONLY
 from LungNoduleCADLib.domain.findings import StudyFindings
 from LungNoduleCADLib.domain.masks import Lung, LungMask, NoduleMask, Side
 from LungNoduleCADLib.domain.nodule import Nodule, Origin, Review
-from LungNoduleCADLib.errors import OutputError
+from LungNoduleCADLib.domain.study import PatientHeader
+from LungNoduleCADLib.errors import OutputError, UsageError
 from LungNoduleCADLib.guidelines.lung_rads_2022 import READER
 from LungNoduleCADLib.report import findings_json, words
 from LungNoduleCADLib.report.folder import is_result
@@ -29,17 +30,22 @@ if TYPE_CHECKING:
     from LungNoduleCADLib.dicom.export_segmentation import Structure
     from LungNoduleCADLib.dicom.export_source import SourceSeries
 
-PDF, JSON = "report.pdf", findings_json.FILE_NAME
+PDF, TEXT, JSON = "report.pdf", "report.txt", findings_json.FILE_NAME
 SEGMENTATION, MEASUREMENTS, DOCUMENT = "segmentation.dcm", "measurements.dcm", "report.dcm"
-NAMES = (PDF, JSON, SEGMENTATION, MEASUREMENTS, DOCUMENT)
+NAMES = (PDF, TEXT, JSON, SEGMENTATION, MEASUREMENTS, DOCUMENT)
+PICTURES = "key_image-*.dcm"
 
 _NEVER_NEEDED = ("dicom", "pages", "*.h5")
 _NEEDED_TO_DRAW = ("ct.nrrd", "*.seg.nrrd", "prior", "saliency", "outlines")
 _WRITE_BITS = 0o222
 
 
-def export_results(out: Path, folder: Path, dicom_source: Path | None, paper: str = "A4") -> list[Path]:
-    """Write report.pdf (made afresh) and findings.json to ``folder`` and, with the source series, three DICOM objects.
+def export_results(
+    out: Path, folder: Path, dicom_source: Path | None, paper: str = "A4", patient_header: bool = False
+) -> list[Path]:
+    """Write report.pdf, report.txt (made afresh) and findings.json to ``folder``, with the source series DICOM too.
+
+    The DICOM objects are SEG, SR, the report as encapsulated PDF, and a picture of each nodule that was not rejected.
 
     All or nothing: on failure ``folder`` stays as it was. An earlier export is replaced; other files stay, and one of
     the names to be written is never taken from them.
@@ -47,6 +53,7 @@ def export_results(out: Path, folder: Path, dicom_source: Path | None, paper: st
     Parameters
     ----------
     dicom_source : the DICOM files that were analysed: a folder (the series is picked in it) or one file of them.
+    patient_header : the PDF carries the patient's name and numbers, from the headers of ``dicom_source``.
 
     Returns
     -------
@@ -55,19 +62,29 @@ def export_results(out: Path, folder: Path, dicom_source: Path | None, paper: st
     Raises
     ------
     InputError : no results in ``out``, or ``dicom_source`` does not hold the analysed series.
+    UsageError : a patient header without the series that has it.
     OutputError : ``folder`` cannot be written, or holds other results or files of these names.
     """
-    source = None
+    source, patient = None, None
     if dicom_source is not None and not no_dicom_because(out, dicom_source):
         from LungNoduleCADLib.dicom.export_source import open_source
 
         known = findings_json.read_findings(out)
         source = open_source(dicom_source, known.series, known.geometry)
+        patient = source.patient if patient_header else None
+    elif patient_header:
+        raise UsageError("A patient header needs the DICOM files of the scan", todo="give --dicom-source")
     with _placed(folder.resolve(), out.resolve()) as work:
-        findings = _fresh_report(out, work, paper)
+        findings = _fresh_report(out, work, paper, patient)
         if source is not None:
             _write_dicom(out, work, source, findings)
-    return [folder / name for name in NAMES if (folder / name).is_file()]
+    return _files_of(folder)
+
+
+def _files_of(folder: Path) -> list[Path]:
+    """The files of an export in a folder, whoever wrote them."""
+    named = [folder / name for name in NAMES if (folder / name).exists()]
+    return named + sorted(folder.glob(PICTURES))
 
 
 def no_dicom_because(out: Path, dicom_source: Path | None) -> str:
@@ -85,14 +102,16 @@ def no_dicom_because(out: Path, dicom_source: Path | None) -> str:
     return ""
 
 
-def _fresh_report(out: Path, work: Path, paper: str) -> StudyFindings:
-    """Lung-RADS, report and findings as they are now; ``out`` itself stays untouched."""
+def _fresh_report(out: Path, work: Path, paper: str, patient: PatientHeader | None) -> StudyFindings:
+    """Lung-RADS, report, its pictures and findings as they are now; ``out`` itself stays untouched."""
     ignored = _NEVER_NEEDED + (_NEEDED_TO_DRAW if _has_pictures(out) else ())
     with tempfile.TemporaryDirectory() as place:
         copy = shutil.copytree(out, Path(place) / "results", ignore=shutil.ignore_patterns(*ignored))
-        findings = rewrite_report(copy, paper)
-        for name in (PDF, JSON):
+        findings = rewrite_report(copy, paper, patient)
+        for name in (PDF, TEXT, JSON):
             shutil.copyfile(copy / name, work / name)
+        if (copy / IMAGES).is_dir():
+            shutil.copytree(copy / IMAGES, work / IMAGES)
     return findings
 
 
@@ -118,6 +137,24 @@ def _write_dicom(out: Path, work: Path, source: SourceSeries, findings: StudyFin
     save(segmentation, work / SEGMENTATION)
     save(make_measurements(source, segmentation, findings, _remarks(findings)), work / MEASUREMENTS)
     save(make_document(source, (work / PDF).read_bytes()), work / DOCUMENT)
+    _write_pictures(work, source, findings)
+
+
+def _write_pictures(work: Path, source: SourceSeries, findings: StudyFindings) -> None:
+    from pydicom.uid import generate_uid
+
+    from LungNoduleCADLib.dicom.export_measurements import reported
+    from LungNoduleCADLib.dicom.export_picture import make_picture
+    from LungNoduleCADLib.dicom.export_source import save
+    from LungNoduleCADLib.report.figures import titled_picture
+
+    series_uid = str(generate_uid())
+    drawn = [nodule for nodule in reported(findings) if (work / IMAGES / image_names(nodule.id)[0]).is_file()]
+    for number, nodule in enumerate(drawn, start=1):
+        title = words.title(nodule)
+        pixels = titled_picture(work / IMAGES / image_names(nodule.id)[0], title, RESEARCH_USE_ONLY)
+        picture = make_picture(source, pixels, series_uid, number, title, nodule.centroid_lps_mm)
+        save(picture, work / PICTURES.replace("*", nodule.id))
 
 
 def _lung_structures(findings: StudyFindings, lungs: LungMask) -> Iterator[Structure]:
@@ -233,10 +270,10 @@ def _check_place(folder: Path, out: Path) -> None:
         )
     if folder == out or is_result(folder):
         raise OutputError(f"{folder} holds results, which an export must not mix with", todo="choose another folder")
-    taken = [name for name in NAMES if (folder / name).exists()]
+    taken = _files_of(folder)
     if taken and not _is_export(folder):
         raise OutputError(
-            f"{folder} holds another {taken[0]}, which would be lost",
+            f"{folder} holds another {taken[0].name}, which would be lost",
             expected="a folder without it, or an earlier export",
             todo="choose another folder",
         )
@@ -257,12 +294,9 @@ def _move(work: Path, folder: Path) -> None:
     earlier.mkdir()
     moved: list[Path] = []
     try:
-        for name in NAMES:
-            if (folder / name).exists():
-                (folder / name).rename(earlier / name)
-        for name in NAMES:
-            if (work / name).exists():
-                moved.append((work / name).rename(folder / name))
+        for path in _files_of(folder):
+            path.rename(earlier / path.name)
+        moved.extend(path.rename(folder / path.name) for path in _files_of(work))
     except BaseException:
         for path in moved:
             path.unlink()

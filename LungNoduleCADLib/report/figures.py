@@ -40,6 +40,23 @@ def save_key_images(nodule: Nodule, ct: CtVolume, path: Path) -> None:
     _save(figure, path)
 
 
+def titled_picture(path: Path, *lines: str) -> np.ndarray:
+    """A picture under lines of white on black, uint8 (rows, columns, 3)."""
+    from matplotlib import get_data_path
+    from PIL import Image, ImageDraw, ImageFont
+
+    with Image.open(path) as picture:
+        below = picture.convert("RGB")
+    font = ImageFont.truetype(str(Path(get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"), 24)
+    step = 34
+    whole = Image.new("RGB", (below.width, below.height + step * len(lines) + 8))
+    draw = ImageDraw.Draw(whole)
+    for number, line in enumerate(lines):
+        draw.text((10, 4 + number * step), line, fill=TEXT, font=font)
+    whole.paste(below, (0, step * len(lines) + 8))
+    return np.asarray(whole)
+
+
 def save_pair(prior: Nodule, prior_ct: CtVolume, current: Nodule, ct: CtVolume, path: Path) -> None:
     """Prior and current axial cut side by side at the same scale."""
     figure, axes = _row(2)

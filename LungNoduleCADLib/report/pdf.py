@@ -22,8 +22,9 @@ from reportlab.platypus import (
 from LungNoduleCADLib.domain.findings import StudyFindings
 from LungNoduleCADLib.domain.nodule import Nodule, Review
 from LungNoduleCADLib.domain.quality import Severity
+from LungNoduleCADLib.domain.study import PatientHeader
 from LungNoduleCADLib.report import words
-from LungNoduleCADLib.report.pdf_cards import match_of, nodule_card, picture
+from LungNoduleCADLib.report.pdf_cards import nodule_card, picture
 from LungNoduleCADLib.report.pdf_style import (
     BODY,
     BOX_CATEGORY,
@@ -43,6 +44,7 @@ from LungNoduleCADLib.report.pdf_style import (
     TITLE,
     ReportCanvas,
     register_fonts,
+    shown,
     table_style,
     text,
 )
@@ -67,13 +69,20 @@ LIMITS = (
 )
 
 
-def build_pdf(findings: StudyFindings, images: Path, path: Path, paper: tuple[float, float] = A4) -> None:
+def build_pdf(
+    findings: StudyFindings,
+    images: Path,
+    path: Path,
+    paper: tuple[float, float] = A4,
+    patient: PatientHeader | None = None,
+) -> None:
     """Write the report.
 
     Parameters
     ----------
     images : folder with ``overview.png``, ``<id>.png`` and ``<id>_prior.png``; those that are not there are left out.
     paper : width and height in points.
+    patient : whose name and numbers it carries; ``None``: it is de-identified.
     """
     register_fonts()
     width, height = paper
@@ -99,18 +108,19 @@ def build_pdf(findings: StudyFindings, images: Path, path: Path, paper: tuple[fl
         bottomPadding=0,
     )
     document.addPageTemplates(PageTemplate("page", [frame]))
-    header = (
+    named = f" · {patient.name}, {patient.patient_id}" if patient else ""
+    header = shown(
         f"Lung nodule CT report · {words.day(findings.series.study_date)} · patient key {words.patient_key(findings)}"
-        f" · Lung-RADS {words.category(findings.lung_rads)}"
+        f" · Lung-RADS {words.category(findings.lung_rads)}{named}"
     )
     canvas = type("Canvas", (ReportCanvas,), {"header": header})
-    document.build(list(_story(findings, images, width - 2 * MARGIN)), canvasmaker=canvas)
+    document.build(list(_story(findings, images, width - 2 * MARGIN, patient)), canvasmaker=canvas)
 
 
-def _story(findings: StudyFindings, images: Path, width: float) -> Iterator[Flowable]:
+def _story(findings: StudyFindings, images: Path, width: float, patient: PatientHeader | None) -> Iterator[Flowable]:
     yield text("Lung nodule CT report", TITLE)
     yield Spacer(1, 2 * mm)
-    yield _header(findings, width)
+    yield _header(findings, width, patient)
     yield Spacer(1, 3 * mm)
     yield _category_box(findings, width)
     yield Spacer(1, 1.5 * mm)
@@ -126,7 +136,7 @@ def _story(findings: StudyFindings, images: Path, width: float) -> Iterator[Flow
     yield from _made_by(findings, width)
 
 
-def _header(findings: StudyFindings, width: float) -> Table:
+def _header(findings: StudyFindings, width: float, patient: PatientHeader | None) -> Table:
     prior = findings.prior.series if findings.prior else None
     rows = [
         [("Patient", words.patient(findings)), ("Study date", words.day(findings.series.study_date))],
@@ -139,6 +149,12 @@ def _header(findings: StudyFindings, width: float) -> Table:
             ("Report made", findings.provenance.created[:16].replace("T", " ")),
         ],
     ]
+    if patient is not None:
+        rows = [
+            [("Name", patient.name or words.NONE), ("Patient ID", patient.patient_id or words.NONE)],
+            [("Born", patient.birth_date or words.NONE), ("Accession", patient.accession_number or words.NONE)],
+            *rows,
+        ]
     cells = [[text(value, label=f"{label}:") for label, value in row] for row in rows]
     table = Table(cells, [width * 0.58, width * 0.42])
     table.setStyle(
@@ -270,7 +286,7 @@ def _row(nodule: Nodule, findings: StudyFindings, compared: bool) -> list[str]:
         words.percent(nodule.candidate.probability),
         words.percent(malignancy.probability if malignancy else None),
     ]
-    return [*row, words.change_short(match_of(nodule, findings))] if compared else row
+    return [*row, words.change_short(words.match_of(nodule, findings))] if compared else row
 
 
 def _technique(findings: StudyFindings, images: Path, width: float) -> Table:

@@ -20,12 +20,6 @@ from LungNoduleCADLib.report.pdf_style import BAR, BODY, BULLET, CATEGORY_COLOR,
 CARD_START = 60 * mm
 
 
-def match_of(nodule: Nodule, findings: StudyFindings) -> NoduleMatch | None:
-    """The nodule's row of the comparison."""
-    matches = findings.comparison.matches if findings.comparison else ()
-    return next((match for match in matches if match.current_id == nodule.id), None)
-
-
 def picture(path: Path, width: float) -> Image | None:
     """An image scaled to a width, if the file is there."""
     if not path.is_file():
@@ -55,7 +49,7 @@ def _as_jpeg(path: Path, _changed_ns: int) -> bytes:
 
 def nodule_card(nodule: Nodule, findings: StudyFindings, images: Path, width: float) -> Iterator[Flowable]:
     """The card; it starts on a new page rather than being torn apart."""
-    match = match_of(nodule, findings)
+    match = words.match_of(nodule, findings)
     parts: list[Flowable] = [Spacer(1, 4 * mm), _bar(nodule, width), Spacer(1, 1 * mm)]
     views = picture(images / f"{nodule.id}.png", width)
     if views:
@@ -63,18 +57,15 @@ def nodule_card(nodule: Nodule, findings: StudyFindings, images: Path, width: fl
         parts += [views, text(drawn, NOTE)]
     else:
         parts.append(text("Key images are not available.", NOTE))
-    parts += [Spacer(1, 1 * mm), _facts(nodule, match, width)]
+    parts += [Spacer(1, 1 * mm), _facts(nodule, findings, width)]
     parts += _change(nodule, match, findings, images, width)
     yield CondPageBreak(CARD_START)
     yield KeepTogether(parts)
 
 
 def _bar(nodule: Nodule, width: float) -> Table:
-    size = words.diameter(nodule.measurements.axes) if nodule.measurements else "not measured"
-    category = f"Lung-RADS {words.category(nodule.lung_rads)}"
-    title = " · ".join((nodule.id, category, words.kind(nodule), size, words.place(nodule)))
     color = CATEGORY_COLOR[nodule.lung_rads.category] if nodule.lung_rads else HexColor("#4a5560")
-    bar = Table([[text(title, BAR)]], [width])
+    bar = Table([[text(words.title(nodule), BAR)]], [width])
     bar.setStyle(
         table_style(
             ("BACKGROUND", (0, 0), (-1, -1), color),
@@ -85,44 +76,11 @@ def _bar(nodule: Nodule, width: float) -> Table:
     return bar
 
 
-def _facts(nodule: Nodule, match: NoduleMatch | None, width: float) -> Table:
-    left, posterior, superior = nodule.centroid_lps_mm
-    measured = nodule.measurements
-    rows: list[tuple[str, str | list[Flowable]]] = [
-        ("Mean diameter", words.axes_in_full(measured.axes if measured else None)),
-    ]
-    if measured:
-        if solid := words.solid_part(nodule):
-            rows.append(("Solid part", words.axes_in_full(solid)))
-        pleura = (
-            f"; {measured.distance_to_pleura_mm:.1f} mm from the pleura"
-            if measured.distance_to_pleura_mm is not None
-            else ""
-        )
-        rows += [
-            (
-                "Volume, density",
-                f"{words.volume(nodule)}; mean {measured.mean_hu:.0f} HU; mass {measured.mass_mg:,.0f} mg",
-            ),
-            (
-                "Place",
-                f"{words.place(nodule)}{pleura}; center L {left:.1f}, P {posterior:.1f}, S {superior:.1f} mm"
-                f"; image slice {measured.axes.slice_index + 1} from the feet",
-            ),
-        ]
-    rows += [
-        ("Type", words.kind_in_full(nodule)),
-        ("Detection", f"{words.detection(nodule)}; {words.familiarity(nodule)}; {words.review(nodule)}"),
-        ("Malignancy", words.malignancy(nodule.malignancy)),
-        ("Clinical risk", words.clinical_risk(nodule.clinical_risk)),
-        ("Histology", words.histology(nodule.histology)),
-        ("Lung-RADS", _lung_rads(nodule)),
-    ]
-    if match:
-        rows.append(("Comparison", words.growth(match) + "."))
-    flags = [*nodule.flags, *(match.flags if match else ())]
-    if flags:
-        rows.append(("Please check", [text(flag.message, BULLET, bulletText="•") for flag in flags]))
+def _facts(nodule: Nodule, findings: StudyFindings, width: float) -> Table:
+    rows: list[tuple[str, str | list[Flowable]]] = [*words.card(nodule, findings)]
+    rows.insert(-1 if words.match_of(nodule, findings) else len(rows), ("Lung-RADS", _lung_rads(nodule)))
+    if doubts := words.doubts(nodule, findings):
+        rows.append(("Please check", [text(message, BULLET, bulletText="•") for message in doubts]))
     cells = [[text("", label=label), text(value) if isinstance(value, str) else value] for label, value in rows]
     table = Table(cells, [width * 0.17, width * 0.83])
     table.setStyle(

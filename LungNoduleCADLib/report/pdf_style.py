@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import escape
@@ -11,7 +12,8 @@ from reportlab.lib.colors import Color, HexColor, white
 from reportlab.lib.pagesizes import A4, LETTER
 from reportlab.lib.styles import ParagraphStyle
 from reportlab.lib.units import mm
-from reportlab.pdfbase.pdfmetrics import registerFont, registerFontFamily
+from reportlab.lib.utils import simpleSplit
+from reportlab.pdfbase.pdfmetrics import getFont, registerFont, registerFontFamily
 from reportlab.pdfbase.ttfonts import TTFont
 from reportlab.pdfgen.canvas import Canvas
 from reportlab.platypus import Paragraph, TableStyle
@@ -21,6 +23,7 @@ from LungNoduleCADLib.domain.lung_rads import LungRadsCategory
 
 PAPERS = {"A4": A4, "letter": LETTER}
 MARGIN = 15 * mm
+MOST_CODES = 6
 FONT, BOLD, ITALIC = "DejaVuSans", "DejaVuSans-Bold", "DejaVuSans-Oblique"
 
 INK, MUTED, LINE, SHADE = HexColor("#1b2430"), HexColor("#4f5b68"), HexColor("#b8c1cb"), HexColor("#eef2f6")
@@ -78,7 +81,19 @@ def register_fonts() -> None:
 def text(value: str, style: ParagraphStyle = BODY, label: str = "", **keywords: Any) -> Paragraph:
     """A paragraph of plain text (nothing in it is taken as markup), after a bold label where one is given."""
     lead = f"<b>{escape(label)}</b> " if label else ""
-    return Paragraph(lead + escape(value), style, **keywords)
+    return Paragraph(lead + escape(shown(value)), style, **keywords)
+
+
+def shown(value: str) -> str:
+    """Text with what the font lacks (Chinese, Japanese, Korean, …) told by its code points instead of an empty box."""
+    glyphs = getFont(FONT).face.charToGlyph
+    parts = []
+    for lacking, run in groupby(value, key=lambda sign: ord(sign) not in glyphs and not sign.isspace()):
+        signs = list(run)
+        more = "…" if len(signs) > MOST_CODES else ""
+        codes = " ".join(f"U+{ord(sign):04X}" for sign in signs[:MOST_CODES])
+        parts.append(f"[{codes}{more}]" if lacking else "".join(signs))
+    return "".join(parts)
 
 
 def table_style(*commands: tuple[Any, ...]) -> TableStyle:
@@ -118,4 +133,5 @@ class ReportCanvas(Canvas):
         self.drawRightString(width - MARGIN, 9.2 * mm, f"Page {number} of {total}")
         self.setFillColor(MUTED)
         if number > 1:
-            self.drawString(MARGIN, height - 10 * mm, self.header)
+            (line, *more) = simpleSplit(self.header, FONT, 7, width - 2 * MARGIN - 10) or [""]
+            self.drawString(MARGIN, height - 10 * mm, f"{line} …" if more else line)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from datetime import date
+from math import exp
 
 from LungNoduleCADLib.domain.comparison import Growth, NoduleMatch
-from LungNoduleCADLib.domain.findings import StudyFindings
+from LungNoduleCADLib.domain.findings import EditAction, StudyFindings
 from LungNoduleCADLib.domain.lung_rads import LungRadsAssessment, LungRadsCategory
 from LungNoduleCADLib.domain.nodule import (
     AxialAxes,
@@ -20,10 +22,18 @@ from LungNoduleCADLib.domain.nodule import (
 )
 from LungNoduleCADLib.domain.provenance import Method
 from LungNoduleCADLib.domain.risk import RiskEstimate
+from LungNoduleCADLib.followup.growth import Z95, log_volume_sd
 from LungNoduleCADLib.guidelines.risk import LABELS as RISK_LABELS
 
 NONE = "–"
 NO_HISTOLOGY = "histology is decided by tissue; no trained weights"
+
+_EDITED = {
+    EditAction.ADD: "added",
+    EditAction.OUTLINE: "outline changed",
+    EditAction.TYPE: "type changed",
+    EditAction.FACTS: "facts stated",
+}
 
 # ACR Lung-RADS v2022, category descriptors.
 DESCRIPTOR = {
@@ -50,6 +60,12 @@ def kind(nodule: Nodule) -> str:
     if nodule.type is None:
         return NONE
     return f"{nodule.type.type}{' (reader)' if nodule.type.method.name == 'reader' else ''}"
+
+
+def title(nodule: Nodule) -> str:
+    """A nodule in one line: ``N1 · Lung-RADS 4A · solid · 8.2 mm · right, upper zone``."""
+    size = diameter(nodule.measurements.axes) if nodule.measurements else "not measured"
+    return " · ".join((nodule.id, f"Lung-RADS {category(nodule.lung_rads)}", kind(nodule), size, place(nodule)))
 
 
 def kind_in_full(nodule: Nodule) -> str:
@@ -103,6 +119,17 @@ def chance(probability: float | None, spread_95: tuple[float, float] | None, who
     return f"{percent(probability)}{spread}"
 
 
+def volume_in_full(nodule: Nodule, findings: StudyFindings) -> str:
+    """With the interval in which 95% of repeated measurements would lie (see ``followup.growth``)."""
+    measured = nodule.measurements
+    if measured is None or measured.volume_mm3 <= 0:
+        return volume(nodule)
+    slice_mm = max(findings.geometry.spacing_kji_mm[0], findings.series.slice_thickness_mm or 0.0)
+    sd = log_volume_sd(measured.volume_mm3, nodule.type.type if nodule.type else None, slice_mm)
+    low, high = (measured.volume_mm3 * exp(sign * Z95 * sd) for sign in (-1, 1))
+    return f"{volume(nodule)} (measurement error, 95%: {low:,.0f} to {high:,.0f} mm³)"
+
+
 def malignancy(estimate: MalignancyEstimate | None) -> str:
     """Probability with its spread, or why there is none."""
     if estimate is None or estimate.probability is None:
@@ -153,6 +180,18 @@ def clinical_risk(estimates: Sequence[RiskEstimate]) -> str:
     return ". ".join(parts or ["not computed"]) + "."
 
 
+def risk_inputs(estimates: Sequence[RiskEstimate]) -> str:
+    """What the models were told, each once: ``age 63; diameter 12.8; type solid``."""
+    told = {name: value for estimate in estimates for name, value in estimate.inputs.items()}
+    return "; ".join(f"{RISK_LABELS.get(name, name)} {_plain(value)}" for name, value in told.items())
+
+
+def _plain(value: float | str | bool) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:g}" if isinstance(value, (int, float)) else value
+
+
 def _chance(estimate: RiskEstimate) -> str:
     chances = [estimate.probability] if estimate.probability is not None else estimate.probability_range or ()
     return " to ".join(f"{chance:.0%}" if chance >= 0.1 else f"{chance:.1%}" for chance in chances)
@@ -180,6 +219,56 @@ def review(nodule: Nodule) -> str:
         Review.ACCEPTED: "accepted by the reader",
         Review.REJECTED: "rejected by the reader",
     }[nodule.review]
+
+
+def reader(nodule: Nodule, findings: StudyFindings) -> str:
+    """The reader's marks: accepted or not, what was changed, what was stated."""
+    mine = [edit.action for edit in findings.edits if edit.nodule_id == nodule.id]
+    changed = dict.fromkeys(_EDITED[action] for action in mine if action in _EDITED)
+    parts = [review(nodule), *([f"{', '.join(changed)} by the reader"] if changed else [])]
+    said = {name: value for name, value in asdict(nodule.stated).items() if value is not None}
+    parts += [f"{name.replace('_', ' ')}: {_plain(value)}" for name, value in said.items()]
+    return "; ".join(parts)
+
+
+def card(nodule: Nodule, findings: StudyFindings) -> Iterator[tuple[str, str]]:
+    """(label, text) of all that is told of a nodule, but for Lung-RADS and doubts."""
+    left, posterior, superior = nodule.centroid_lps_mm
+    measured = nodule.measurements
+    yield "Mean diameter", axes_in_full(measured.axes if measured else None)
+    if measured:
+        if solid := solid_part(nodule):
+            yield "Solid part", axes_in_full(solid)
+        yield "Volume", volume_in_full(nodule, findings)
+        yield "Density", f"mean {measured.mean_hu:.0f} HU; mass {measured.mass_mg:,.0f} mg"
+        pleura = measured.distance_to_pleura_mm
+        yield (
+            "Place",
+            f"{place(nodule)}{f'; {pleura:.1f} mm from the pleura' if pleura is not None else ''}; center "
+            f"L {left:.1f}, P {posterior:.1f}, S {superior:.1f} mm; image slice {measured.axes.slice_index + 1} from "
+            "the feet",
+        )
+    yield "Type", kind_in_full(nodule)
+    yield "Detection", f"{detection(nodule)}; {familiarity(nodule)}"
+    yield "Reader", reader(nodule, findings)
+    yield "Malignancy", malignancy(nodule.malignancy)
+    inputs = risk_inputs(nodule.clinical_risk)
+    yield "Clinical risk", clinical_risk(nodule.clinical_risk) + (f" Inputs: {inputs}." if inputs else "")
+    yield "Histology", histology(nodule.histology)
+    if match := match_of(nodule, findings):
+        yield "Comparison", f"{growth(match)}."
+
+
+def match_of(nodule: Nodule, findings: StudyFindings) -> NoduleMatch | None:
+    """The nodule's row of the comparison."""
+    matches = findings.comparison.matches if findings.comparison else ()
+    return next((match for match in matches if match.current_id == nodule.id), None)
+
+
+def doubts(nodule: Nodule, findings: StudyFindings) -> list[str]:
+    """What must be checked of a nodule and of its pair."""
+    match = match_of(nodule, findings)
+    return [flag.message for flag in (*nodule.flags, *(match.flags if match else ()))]
 
 
 def doubling_time(growth: Growth) -> str:

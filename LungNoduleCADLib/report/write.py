@@ -15,6 +15,7 @@ from LungNoduleCADLib.domain.findings import StudyFindings
 from LungNoduleCADLib.domain.masks import LungMask
 from LungNoduleCADLib.domain.nodule import Review
 from LungNoduleCADLib.domain.provenance import Provenance
+from LungNoduleCADLib.domain.study import PatientHeader
 from LungNoduleCADLib.guidelines.exam import assess_findings
 from LungNoduleCADLib.guidelines.lung_rads_2022 import READER
 from LungNoduleCADLib.report import findings_json
@@ -31,7 +32,7 @@ RUN_FILE = "run.json"
 def write_results(
     findings: StudyFindings, ct: CtVolume, lungs: LungMask, folder: Path, prior_ct: CtVolume | None = None
 ) -> None:
-    """Write findings.json, report.pdf, segmentation.seg.nrrd, saliency/, images/ and run.json into ``folder``.
+    """Write findings.json, report.pdf, report.txt, segmentation.seg.nrrd, saliency/, images/ and run.json.
 
     Outlines that a reader drew are kept by themselves too (``outlines/``).
 
@@ -40,7 +41,6 @@ def write_results(
     folder : exists; ``report.folder.new_results`` makes it and moves it into place.
     prior_ct : for the pairs of prior and current images.
     """
-    from LungNoduleCADLib.report.pdf import FILE_NAME, build_pdf
     from LungNoduleCADLib.report.segmentation import FILE_NAME as SEGMENTATION
     from LungNoduleCADLib.report.segmentation import write_saliency, write_segmentation
 
@@ -55,7 +55,36 @@ def write_results(
         if nodule.mask is not None and nodule.mask.method.name == READER:
             write_outline(nodule.mask, outline_path(folder, nodule.id, 0))
     write_images(findings, ct, lungs, folder / IMAGES, prior_ct)
-    build_pdf(findings, folder / IMAGES, folder / FILE_NAME)
+    write_report(findings, folder)
+
+
+def write_report(
+    findings: StudyFindings, folder: Path, paper: str = "A4", patient: PatientHeader | None = None
+) -> None:
+    """``report.pdf`` and ``report.txt`` of a results folder, each exchanged in one step.
+
+    Parameters
+    ----------
+    patient : whose name and numbers the PDF carries; ``None``: it is de-identified, as the text always is.
+    """
+    from LungNoduleCADLib.report.pdf import FILE_NAME, build_pdf
+    from LungNoduleCADLib.report.plain import FILE_NAME as TEXT
+    from LungNoduleCADLib.report.plain import write_text
+
+    _put(lambda path: build_pdf(findings, folder / IMAGES, path, PAPERS[paper], patient), folder / FILE_NAME)
+    _put(lambda path: write_text(findings, path), folder / TEXT)
+
+
+def renew_report(folder: Path, findings: StudyFindings, ct: CtVolume, lungs: LungMask, paper: str = "A4") -> bool:
+    """The report of a results folder again where its ``findings.json`` is newer; whether it was."""
+    from LungNoduleCADLib.report.pdf import FILE_NAME
+
+    told, report = folder / findings_json.FILE_NAME, folder / FILE_NAME
+    if not told.is_file() or (report.is_file() and report.stat().st_mtime_ns >= told.stat().st_mtime_ns):
+        return False
+    write_images(findings, ct, lungs, folder / IMAGES)
+    write_report(findings, folder, paper)
+    return True
 
 
 def write_images(
@@ -100,21 +129,20 @@ def pairs_of(findings: StudyFindings) -> dict[str | None, str | None]:
     return {match.current_id: match.prior_id for match in matches}
 
 
-def _put(draw: Callable[[Path], None], path: Path) -> None:
+def _put(write: Callable[[Path], None], path: Path) -> None:
     partial_path = path.with_name(f".{path.name}.partial")
-    draw(partial_path)
+    write(partial_path)
     partial_path.replace(path)
 
 
-def rewrite_report(out: Path, paper: str = "A4") -> StudyFindings:
-    """Lung-RADS, missing pictures and PDF again from an edited ``findings.json``; the rest of the folder stays.
+def rewrite_report(out: Path, paper: str = "A4", patient: PatientHeader | None = None) -> StudyFindings:
+    """Lung-RADS, missing pictures, PDF and text again from an edited ``findings.json``; the rest of the folder stays.
 
     Raises
     ------
     InputError : findings.json is missing or wrong. OutputError : the folder cannot be written.
     """
     from LungNoduleCADLib.report.pages import FOLDER as PAGES
-    from LungNoduleCADLib.report.pdf import FILE_NAME, build_pdf
 
     document = findings_json.read_document(out)
     findings = assess_findings(findings_json.from_json(document, str(out / findings_json.FILE_NAME)))
@@ -124,7 +152,7 @@ def rewrite_report(out: Path, paper: str = "A4") -> StudyFindings:
         findings_json.write_document(updated, folder / findings_json.FILE_NAME)
         _draw_again(findings, folder)
         shutil.rmtree(folder / PAGES, ignore_errors=True)
-        build_pdf(findings, folder / IMAGES, folder / FILE_NAME, PAPERS[paper])
+        write_report(findings, folder, paper, patient)
     return findings
 
 

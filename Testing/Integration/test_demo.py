@@ -50,6 +50,7 @@ def test_the_results_folder_is_whole(demo: Path) -> None:
     expected = {
         "findings.json",
         "report.pdf",
+        "report.txt",
         "segmentation.seg.nrrd",
         "run.json",
         "saliency",

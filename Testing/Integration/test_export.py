@@ -28,7 +28,7 @@ from LungNoduleCADLib.domain.masks import Lung, LungMask
 from LungNoduleCADLib.domain.nodule import MalignancyEstimate, Nodule, NoduleCandidate, TypeEstimate
 from LungNoduleCADLib.domain.provenance import Method, Provenance
 from LungNoduleCADLib.domain.quality import QualityFlag, Severity
-from LungNoduleCADLib.errors import InputError, OutputError
+from LungNoduleCADLib.errors import InputError, OutputError, UsageError
 from LungNoduleCADLib.guidelines.exam import assess_findings
 from LungNoduleCADLib.lungs.segment import segment_lungs
 from LungNoduleCADLib.nodules.measure import measure_nodule
@@ -43,7 +43,7 @@ from LungNoduleCADLib.report.write import write_results
 
 OUTLINER = Method("nodule_ct_segmentation", "0.1.0", "ab" * 32)
 DICOM = ("segmentation.dcm", "measurements.dcm", "report.dcm")
-FILES = ("report.pdf", "findings.json", *DICOM)
+FILES = ("report.pdf", "report.txt", "findings.json", *DICOM)
 REMARK = "Größe unsicher – 結節"
 
 
@@ -115,7 +115,8 @@ def _edit(out: Path, change: Callable[[dict], None]) -> None:
 def test_segments_are_the_outlines_of_the_results_voxel_for_voxel(made: Path, tmp_path: Path) -> None:
     files = export_results(made / "out", tmp_path / "pacs", made / "dicom")
 
-    assert files == [tmp_path / "pacs" / name for name in FILES]
+    pictures = [f"key_image-{nodule.id}.dcm" for nodule in read_findings(made / "out").nodules]
+    assert files == [tmp_path / "pacs" / name for name in (*FILES, *sorted(pictures))]
     findings, _, lungs = read_study(made / "out")
     segmentation = highdicom.seg.segread(tmp_path / "pacs/segmentation.dcm")
     scan = {one.SOPInstanceUID: one for one in map(pydicom.dcmread, (made / "dicom/follow-up").iterdir())}
@@ -164,6 +165,21 @@ def test_the_encapsulated_pdf_is_the_exported_pdf(made: Path, tmp_path: Path) ->
     assert [float(v) for v in pypdf.PdfReader(tmp_path / "pacs/report.pdf").pages[0].mediabox[2:]] == [612.0, 792.0]
 
 
+def test_with_the_switch_the_pdf_names_the_patient_and_without_it_does_not(made: Path, tmp_path: Path) -> None:
+    def words(*options: bool) -> str:
+        export_results(made / "out", tmp_path / "pacs", made / "dicom/follow-up", "A4", *options)
+        pages = pypdf.PdfReader(tmp_path / "pacs/report.pdf").pages
+        return " ".join(page.extract_text() for page in pages)
+
+    assert "Phantom, Thorax" not in words()
+    named = words(True)
+    assert "Name: Phantom, Thorax" in named
+    assert "Patient ID: PHANTOM" in named
+    assert "Phantom" not in (tmp_path / "pacs/report.txt").read_text(encoding="utf-8")
+    with pytest.raises(UsageError, match="patient header needs the DICOM files"):
+        export_results(made / "out", tmp_path / "pacs", None, "A4", True)
+
+
 def test_what_a_reader_changed_is_in_the_export_and_the_results_stay(results: Path, made: Path, tmp_path: Path) -> None:
     def review(document: dict) -> None:
         for nodule in document["nodules"]:
@@ -179,6 +195,8 @@ def test_what_a_reader_changed_is_in_the_export_and_the_results_stay(results: Pa
     tracked = {group.tracking_identifier for group in report.content.get_volumetric_roi_measurement_groups()}
     assert {segment.TrackingID for segment in segments} == tracked
     assert "N1" not in tracked
+    pictures = {path.name for path in (tmp_path / "pacs").glob("key_image-*.dcm")}
+    assert pictures == {f"key_image-{name}.dcm" for name in tracked if name.startswith("N")}
     assert "N2" in tracked
     assert report.CompletionFlag == "COMPLETE"
     assert read_findings(tmp_path / "pacs").nodules[0].lung_rads is None
@@ -211,7 +229,7 @@ def test_a_second_export_replaces_the_first_under_new_uids_and_keeps_other_files
     assert first.SOPInstanceUID != second.SOPInstanceUID
     assert [one.TrackingUID for one in first.SegmentSequence] == [one.TrackingUID for one in second.SegmentSequence]
     export_results(made / "out", folder, None)
-    assert sorted(path.name for path in folder.iterdir()) == ["findings.json", "letter.txt", "report.pdf"]
+    assert sorted(path.name for path in folder.iterdir()) == ["findings.json", "letter.txt", "report.pdf", "report.txt"]
     assert (folder / "letter.txt").read_text(encoding="utf-8") == "dear colleague"
 
 
@@ -272,7 +290,7 @@ def test_results_of_an_image_file_have_no_dicom_and_say_why(
 
     files = export_results(results, tmp_path / "pacs", made / "dicom")
 
-    assert [path.name for path in files] == ["report.pdf", "findings.json"]
+    assert [path.name for path in files] == ["report.pdf", "report.txt", "findings.json"]
     assert "image file" in no_dicom_because(results, made / "dicom")
     assert main(["export", str(results), "-o", str(tmp_path / "pacs"), "--progress", "none"]) == 0
     assert "image file" in capsys.readouterr().out.splitlines()[-1]
@@ -284,10 +302,14 @@ def test_the_command_prints_the_files_for_people_and_for_programs(
     arguments = ["export", str(made / "out"), "-o", str(tmp_path / "pacs"), "--dicom-source", str(made / "dicom")]
 
     assert main([*arguments, "--progress", "none"]) == 0
-    assert capsys.readouterr().out.splitlines() == [str(tmp_path / "pacs" / name) for name in FILES]
+    written = capsys.readouterr().out.splitlines()
+    assert written[: len(FILES)] == [str(tmp_path / "pacs" / name) for name in FILES]
+    assert {Path(name).name for name in written[len(FILES) :]} == {
+        path.name for path in (tmp_path / "pacs").glob("key*")
+    }
     assert main([*arguments, "--progress", "jsonl"]) == 0
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert lines[-1] == {"result": str(tmp_path / "pacs"), "files": [str(tmp_path / "pacs" / name) for name in FILES]}
+    assert lines[-1] == {"result": str(tmp_path / "pacs"), "files": written}
     assert lines[0]["stage"] == "export"
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pydicom
 import pytest
 from highdicom.seg import Segmentation
@@ -14,6 +15,7 @@ from pydicom.dataset import Dataset
 from LungNoduleCADLib import __version__
 from LungNoduleCADLib.dicom.export_document import make_document
 from LungNoduleCADLib.dicom.export_measurements import Remarks, make_measurements
+from LungNoduleCADLib.dicom.export_picture import make_picture
 from LungNoduleCADLib.dicom.export_source import SourceSeries, open_source, save
 from LungNoduleCADLib.domain.ct import CtVolume
 from LungNoduleCADLib.domain.findings import StudyFindings
@@ -39,7 +41,12 @@ TYPE_1 = {
         *COMMON, "InstanceNumber", "ConversionType", "BurnedInAnnotation", "SourceInstanceSequence",
         "MIMETypeOfEncapsulatedDocument", "EncapsulatedDocument", "Manufacturer",
     ),
+    "picture": (
+        *COMMON, "InstanceNumber", "ImageType", "ConversionType", "BurnedInAnnotation", "SourceImageSequence",
+        "PhotometricInterpretation", "PixelData", "Manufacturer", "BodyPartExamined",
+    ),
 }  # fmt: skip
+PICTURE = np.random.default_rng(0).integers(0, 255, (20, 31, 3), np.uint8)
 TYPE_2 = ("PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime", "AccessionNumber",
           "StudyID", "ReferringPhysicianName")  # fmt: skip
 
@@ -58,7 +65,8 @@ def export(
         segmentation = segmented(source, findings)
         save(make_measurements(source, segmentation, findings, Remarks()), tmp_path / "sr.dcm")
         save(make_document(source, b"%PDF-1.4 five"), tmp_path / "pdf.dcm")
-        return [pydicom.dcmread(tmp_path / name) for name in ("seg.dcm", "sr.dcm", "pdf.dcm")]
+        save(make_picture(source, PICTURE, "1.2.3.99", 1, "N1 · solid", (0.0, 0.0, 40.0)), tmp_path / "sc.dcm")
+        return [pydicom.dcmread(tmp_path / name) for name in ("seg.dcm", "sr.dcm", "pdf.dcm", "sc.dcm")]
 
     return write
 
@@ -76,9 +84,9 @@ def test_what_dicom_demands_is_there_and_said_to_be_research(objects: list[Datas
         assert dataset.ContentQualification == "RESEARCH"
         assert dataset.SoftwareVersions == __version__
         assert dataset.file_meta.MediaStorageSOPInstanceUID == dataset.SOPInstanceUID
-    assert [one.Modality for one in objects] == ["SEG", "SR", "DOC"]
-    assert len({one.SeriesInstanceUID for one in objects} | {"1.2.3.4"}) == 4
-    assert len({one.SOPInstanceUID for one in objects}) == 3
+    assert [one.Modality for one in objects] == ["SEG", "SR", "DOC", "OT"]
+    assert len({one.SeriesInstanceUID for one in objects} | {"1.2.3.4"}) == 5
+    assert len({one.SOPInstanceUID for one in objects}) == 4
 
 
 def test_the_objects_file_with_the_study(objects: list[Dataset], box_files: list[Path]) -> None:
@@ -94,6 +102,18 @@ def test_the_pdf_comes_out_as_it_went_in(objects: list[Dataset]) -> None:
     assert document.EncapsulatedDocument[: document.EncapsulatedDocumentLength] == b"%PDF-1.4 five"
     assert document.DocumentTitle
     assert document.ConceptNameCodeSequence[0].CodingSchemeDesignator == "LN"
+
+
+def test_a_picture_comes_out_as_it_went_in_and_names_the_slice_it_shows(
+    objects: list[Dataset], box_files: list[Path]
+) -> None:
+    picture = objects[3]
+
+    assert np.array_equal(picture.pixel_array, PICTURE)
+    (shown,) = picture.SourceImageSequence
+    heights = {one.SOPInstanceUID: one.ImagePositionPatient[2] for one in map(pydicom.dcmread, box_files)}
+    assert abs(heights[shown.ReferencedSOPInstanceUID] - 40.0) <= 0.75
+    assert (picture.SeriesInstanceUID, picture.BurnedInAnnotation) == ("1.2.3.99", "NO")
 
 
 @pytest.mark.parametrize(

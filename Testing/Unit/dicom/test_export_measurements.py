@@ -199,3 +199,22 @@ def test_a_nodule_keeps_its_tracking_uid_through_exports_and_follow_up(findings:
     assert tracking_uid(current, "N1") == tracking_uid(prior, "N2")
     uids = {tracking_uid(study, name) for study in (prior, current) for name in ("N1", "N2", "lung_left")}
     assert len(uids) == 5, "one nodule is the same in both studies"
+
+
+def test_over_three_time_points_a_nodule_keeps_the_tracking_uid_of_the_first(findings: StudyFindings) -> None:
+    def after(prior: StudyFindings, day: date, before: str, now: str) -> StudyFindings:
+        series = replace(findings.series, series_uid=f"1.2.{day.year}", study_date=day)
+        comparison = StudyComparison((NoduleMatch(before, now, Change.STABLE),), 365, None)
+        return replace(findings, series=series, prior=prior, comparison=comparison)
+
+    second = after(findings, date(2025, 3, 1), "N2", "N1")
+    third = after(second, date(2026, 3, 1), "N1", "N2")
+    assert tracking_uid(third, "N2") == tracking_uid(second, "N1") == tracking_uid(findings, "N2")
+    assert tracking_uid(third, "N1") not in {tracking_uid(second, "N1"), tracking_uid(second, "N2")}
+
+
+def test_the_report_names_the_scheme_of_every_private_code(source, segmentation, findings) -> None:
+    report = make_measurements(source, segmentation, findings, Remarks())
+    named = {one.CodingSchemeDesignator for one in report.CodingSchemeIdentificationSequence}
+    used = {str(one.value) for one in report.iterall() if one.keyword == "CodingSchemeDesignator"}
+    assert named == {scheme for scheme in used if scheme.startswith("99")} == {"99LUNGNODULECAD"}

@@ -6,7 +6,7 @@ from LungNoduleCADLib.domain.clinical import ClinicalContext
 from LungNoduleCADLib.domain.comparison import Change, Growth, NoduleMatch, StudyComparison
 from LungNoduleCADLib.domain.findings import LungSummary, StudyFindings
 from LungNoduleCADLib.domain.geometry import Geometry
-from LungNoduleCADLib.domain.lung_rads import LungRadsAssessment, LungRadsCategory
+from LungNoduleCADLib.domain.lung_rads import Airway, Cyst, LungRadsAssessment, LungRadsCategory
 from LungNoduleCADLib.domain.nodule import (
     AxialAxes,
     Measurements,
@@ -21,7 +21,8 @@ from LungNoduleCADLib.domain.provenance import Method, Provenance
 from LungNoduleCADLib.domain.quality import QualityFlag, Severity
 from LungNoduleCADLib.domain.study import SeriesDescription
 from LungNoduleCADLib.guidelines.exam import assess_findings
-from LungNoduleCADLib.guidelines.lung_rads_2022 import facts_of, reader_decision
+from LungNoduleCADLib.guidelines.lung_rads_2022 import reader_decision
+from LungNoduleCADLib.guidelines.lung_rads_facts import facts_of
 from LungNoduleCADLib.guidelines.lung_rads_table import Situation
 
 SOLID, PART, GGN = NoduleType.SOLID, NoduleType.PART_SOLID, NoduleType.GROUND_GLASS
@@ -109,6 +110,26 @@ def test_a_stable_nodule_steps_down_from_its_category_in_the_prior_study():
     assert study.prior.nodules[0].lung_rads.category.value == "3"
     assert study.nodules[0].lung_rads.rule_id == "stepped-down-3-to-2"
     assert study.lung_rads.category.value == "2"
+
+
+@pytest.mark.parametrize(("size", "category"), [(9.0, "4X"), (5.0, "2")])
+def test_a_spiculation_that_the_reader_stated_raises_to_4x_and_says_so(size, category):
+    nodule = replace(_nodule("N1", size), stated=StatedFacts(spiculated=True))
+    (assessed,) = (one.lung_rads for one in assess_findings(_study(nodule)).nodules)
+    assert assessed.category.value == category
+    assert any("spiculation" in note for note in assessed.notes) is (category == "4X")
+    denied = replace(nodule, stated=StatedFacts(spiculated=True, suspicious_features=False))
+    assert assess_findings(_study(denied)).nodules[0].lung_rads.category.value != "4X"
+
+
+def test_what_the_reader_stated_of_exam_and_nodules_decides_and_is_no_longer_open():
+    stated = StatedFacts(False, True, False, False, False, Airway.SEGMENTAL, Cyst.NONE, None, False, False, False)
+    clinical = ClinicalContext(inflammatory_findings=False, prior_ct_pending=True, prior_cancer=True)
+    study = assess_findings(_study(replace(_nodule("N1", 9.0), stated=stated), clinical=clinical))
+    assert study.nodules[0].lung_rads.rule_id == "airway-baseline-4A"
+    assert (study.lung_rads.category.value, study.lung_rads.rule_id) == ("0", "exam-prior-pending-0")
+    assert not any("did not assess" in note for note in study.lung_rads.notes)
+    assert any("may not apply to this patient: a known cancer" in note for note in study.lung_rads.notes)
 
 
 def test_a_growing_nodule_decides_the_exam():

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from LungNoduleCADLib.domain.lung_rads import LungRadsCategory
+from LungNoduleCADLib.domain.clinical import ClinicalContext
+from LungNoduleCADLib.domain.lung_rads import Airway, Cyst, CystChange, LungRadsCategory
 from LungNoduleCADLib.domain.nodule import NoduleType
 from LungNoduleCADLib.guidelines.lung_rads_2022 import (
     NoduleFacts,
@@ -15,7 +16,8 @@ from LungNoduleCADLib.guidelines.lung_rads_2022 import (
     reader_decision,
     round_mm,
 )
-from LungNoduleCADLib.guidelines.lung_rads_table import MANAGEMENT, SIZE_RULES, Situation
+from LungNoduleCADLib.guidelines.lung_rads_table import ALL_RULES, EXAM_RULES, FINDING_RULES, MANAGEMENT, SIZE_RULES
+from LungNoduleCADLib.guidelines.rules import Situation
 
 SOLID, PART, GGN = NoduleType.SOLID, NoduleType.PART_SOLID, NoduleType.GROUND_GLASS
 BASELINE, NEW, GROWING, STABLE = Situation.BASELINE, Situation.NEW, Situation.GROWING, Situation.STABLE
@@ -94,27 +96,26 @@ facts = st.builds(
     prior_solid_mean_diameter_mm=st.none() | sizes,
     prior_category=st.none() | st.sampled_from(LungRadsCategory),
     juxtapleural_smooth=st.none() | st.booleans(),
-    benign_pattern=st.none() | st.booleans(),
+    volume_mm3=st.none() | st.floats(0.0, 200_000.0, allow_nan=False),
+    benign_calcification=st.none() | st.booleans(),
+    fat=st.none() | st.booleans(),
+    airway=st.none() | st.sampled_from(Airway),
+    cyst=st.none() | st.sampled_from(Cyst),
+    cyst_change=st.none() | st.sampled_from(CystChange),
+    slow_growth=st.none() | st.booleans(),
+    proven_benign=st.none() | st.booleans(),
     suspicious_features=st.none() | st.booleans(),
 )
 
 
 @settings(deadline=None)
-@given(facts)
-def test_exactly_one_size_row_holds(nodule):
-    kind, total, solid = (
-        nodule.type or SOLID,
-        round_mm(nodule.mean_diameter_mm),
-        round_mm(nodule.solid_mean_diameter_mm or 0),
-    )
-    rows = [
-        rule
-        for rule in SIZE_RULES
-        if rule.type is kind
-        and nodule.situation in rule.situations
-        and rule.total.holds(total)
-        and rule.solid_part.holds(solid)
-    ]
+@given(facts, st.booleans())
+def test_exactly_one_size_row_holds_by_diameter_and_by_volume(nodule, by_volume):
+    if by_volume:
+        volume = nodule.volume_mm3 or 0.0
+        nodule = replace(nodule, mean_diameter_mm=None, solid_mean_diameter_mm=None, volume_mm3=volume)
+    known = replace(nodule, type=nodule.type or SOLID)
+    rows = [rule for rule in SIZE_RULES if rule.holds(known, known.total, known.solid_part)]
     assert len(rows) == 1
     assert rows[0] == find_rule(nodule)
 
@@ -127,8 +128,8 @@ def test_every_nodule_gets_a_category_with_reason_management_and_source(nodule):
 
 
 @settings(deadline=None)
-@given(facts, st.floats(0, 30), st.floats(0, 30))
-def test_a_larger_nodule_is_never_less_suspicious(nodule, more, more_solid):
+@given(facts, st.floats(0, 30), st.floats(0, 30), st.booleans())
+def test_a_larger_nodule_is_never_less_suspicious(nodule, more, more_solid, by_volume):
     # A smooth juxtapleural nodule is bounded at 10 mm, above which its size row holds: still monotone.
     larger = replace(
         nodule,
@@ -137,6 +138,9 @@ def test_a_larger_nodule_is_never_less_suspicious(nodule, more, more_solid):
         if nodule.solid_mean_diameter_mm is None
         else nodule.solid_mean_diameter_mm + more_solid,
     )
+    if by_volume:
+        nodule = replace(nodule, mean_diameter_mm=None, volume_mm3=nodule.volume_mm3 or 0.0)
+        larger = replace(nodule, volume_mm3=nodule.volume_mm3 + 100 * more)
     assert assess_nodule(larger).category.suspicion >= assess_nodule(nodule).category.suspicion
 
 
@@ -146,7 +150,7 @@ def test_a_stable_nodule_is_never_more_suspicious_than_the_same_one_growing(nodu
     if nodule.prior_category in (LungRadsCategory.C4A, LungRadsCategory.C4B, LungRadsCategory.C4X):
         return
     stable, growing = (assess_nodule(replace(nodule, situation=situation)) for situation in (STABLE, GROWING))
-    if nodule.type is GGN or nodule.benign_pattern:
+    if nodule.type is GGN or nodule.slow_growth:
         return
     assert stable.category.suspicion <= growing.category.suspicion
 
@@ -239,13 +243,98 @@ def test_what_was_not_assessed_is_noted_only_where_it_matters():
     assert not assess_nodule(NoduleFacts(SOLID, 12.0)).notes
 
 
-def test_benign_calcification_is_1_at_any_size():
-    assert assess_nodule(NoduleFacts(SOLID, 25.0, benign_pattern=True)).rule_id == "benign-pattern-1"
+THIN, THICK, MULTI = Cyst.THIN_WALLED, Cyst.THICK_WALLED, Cyst.MULTILOCULAR
+C4B = LungRadsCategory.C4B
+
+# (facts, category, rule id): every row of the findings that count before size.
+FINDINGS = [
+    (NoduleFacts(SOLID, 16.0, situation=STABLE, prior_category=C4B, proven_benign=True), "2", "proven-benign-2"),
+    (NoduleFacts(SOLID, 25.0, benign_calcification=True), "1", "benign-calcification-1"),
+    (NoduleFacts(SOLID, 25.0, fat=True), "1", "fat-1"),
+    (
+        NoduleFacts(None, 12.0, cyst=THIN, cyst_change=CystChange.BECAME_MULTILOCULAR),
+        "4A",
+        "cyst-became-multilocular-4A",
+    ),
+    (NoduleFacts(None, 12.0, cyst=THICK, cyst_change=CystChange.GROWING_WALL), "4B", "cyst-growing-wall-4B"),
+    (NoduleFacts(None, 12.0, cyst=MULTI, cyst_change=CystChange.GROWING_CYST), "4B", "cyst-growing-multilocular-4B"),
+    (NoduleFacts(None, 12.0, cyst=MULTI, cyst_change=CystChange.MORE_LOCULATION), "4B", "cyst-loculation-4B"),
+    (NoduleFacts(None, 12.0, cyst=MULTI, cyst_change=CystChange.NEW_OPACITY), "4B", "cyst-loculation-4B"),
+    (NoduleFacts(None, 12.0, cyst=THICK, cyst_change=CystChange.GROWING_CYST), "3", "cyst-growing-3"),
+    (NoduleFacts(None, 4.0, cyst=THICK), "4A", "cyst-thick-walled-4A"),
+    (NoduleFacts(None, cyst=MULTI, cyst_change=CystChange.NONE), "4A", "cyst-multilocular-4A"),
+    (NoduleFacts(None, 20.0, cyst=THIN), "1", "cyst-thin-walled-1"),
+    (NoduleFacts(SOLID, 5.0, situation=STABLE, airway=Airway.SEGMENTAL), "4B", "airway-persistent-4B"),
+    (NoduleFacts(SOLID, 5.0, situation=GROWING, airway=Airway.SECRETIONS), "4B", "airway-persistent-4B"),
+    (NoduleFacts(SOLID, 9.0, airway=Airway.SECRETIONS), "2", "airway-secretions-2"),
+    (NoduleFacts(SOLID, 5.0, airway=Airway.SEGMENTAL), "4A", "airway-baseline-4A"),
+    (NoduleFacts(SOLID, 5.0, situation=NEW, airway=Airway.SEGMENTAL), "4A", "airway-new-4A"),
+    (NoduleFacts(SOLID, 9.0, airway=Airway.SUBSEGMENTAL), "2", "airway-subsegmental-2"),
+    (NoduleFacts(SOLID, 9.0, situation=GROWING, airway=Airway.SUBSEGMENTAL), "4B", "solid-growing-4B"),
+    (NoduleFacts(PART, 7.0, 3.0, STABLE, 12.0, slow_growth=True), "4B", "slow-growth-4B"),
+    (NoduleFacts(GGN, 12.0, None, STABLE, 12.0, slow_growth=True), "2", "ground-glass-stable-2"),
+    (NoduleFacts(SOLID, 9.9, juxtapleural_smooth=True), "2", "juxtapleural-2"),
+]
 
 
-@pytest.mark.parametrize(("size", "category"), [(5.0, "2"), (6.0, "4X"), (20.0, "4X")])
-def test_suspicious_features_raise_category_3_and_4_to_4x(size, category):
-    assert assess_nodule(NoduleFacts(SOLID, size, suspicious_features=True)).category.value == category
+@pytest.mark.parametrize(("nodule", "category", "rule"), FINDINGS)
+def test_a_finding_that_counts_before_size_gets_the_category_of_its_row(nodule, category, rule):
+    assessment = assess_nodule(nodule)
+    assert (assessment.category.value, assessment.rule_id) == (category, rule)
+    assert assessment.management == MANAGEMENT[LungRadsCategory(category)]
+
+
+def test_every_row_of_the_findings_is_tested_above():
+    assert {row[-1] for row in FINDINGS} >= {rule.id for rule in FINDING_RULES}
+
+
+@pytest.mark.parametrize(("months", "category"), [(3.0, "3"), (1.0, "4A")])
+def test_a_stable_cyst_steps_down_as_nodules_do(months, category):
+    cyst = NoduleFacts(None, None, None, STABLE, months, cyst=THICK, prior_category=LungRadsCategory.C4A)
+    assert assess_nodule(cyst).category.value == category
+
+
+def test_an_airway_nodule_never_steps_down():
+    nodule = NoduleFacts(SOLID, 8.0, None, STABLE, 6.0, airway=Airway.SEGMENTAL, prior_category=LungRadsCategory.C4A)
+    assert assess_nodule(nodule).rule_id == "airway-persistent-4B"
+
+
+def test_the_volumes_of_the_table_are_those_that_the_acr_prints():
+    bounds = [bound for rule in SIZE_RULES for bound in (rule.total, rule.solid_part)]
+    printed = {(bound.from_mm, bound.from_mm3) for bound in bounds} | {(b.below_mm, b.below_mm3) for b in bounds}
+    assert printed - {(None, None)} == {(4, 34), (6, 113), (8, 268), (15, 1767), (30, 14137)}
+
+
+@pytest.mark.parametrize(
+    ("volume", "category"), [(112.4, "2"), (112.5, "3"), (267.4, "3"), (267.5, "4A"), (1766.4, "4A"), (1766.5, "4B")]
+)
+def test_volumes_are_rounded_to_whole_cubic_millimeters(volume, category):
+    assert assess_nodule(NoduleFacts(SOLID, volume_mm3=volume)).category.value == category
+
+
+def test_a_solid_part_may_be_a_volume_too():
+    assert assess_nodule(NoduleFacts(PART, 12.0, solid_volume_mm3=268.0)).rule_id == "part-solid-baseline-4B"
+
+
+def test_where_diameter_and_volume_disagree_the_reader_is_told():
+    told = assess_nodule(NoduleFacts(SOLID, 8.2, volume_mm3=250.0))
+    assert told.rule_id == "solid-baseline-4A"
+    assert any("By its volume (250 mm³) it would be category 3" in note for note in told.notes)
+    assert not any("volume" in note for note in assess_nodule(NoduleFacts(SOLID, 8.2, volume_mm3=270.0)).notes)
+
+
+def test_a_nodule_without_size_is_refused_unless_a_finding_decides():
+    with pytest.raises(ValueError, match="needs a mean diameter or a volume"):
+        assess_nodule(NoduleFacts(SOLID))
+
+
+@pytest.mark.parametrize(
+    ("size", "rule"),
+    [(5.0, "solid-baseline-2"), (6.0, "suspicious-features-4X"), (20.0, "suspicious-features-4X")],
+)
+def test_suspicious_features_raise_category_3_and_4_to_4x(size, rule):
+    assessment = assess_nodule(NoduleFacts(SOLID, size, suspicious_features=True))
+    assert (assessment.rule_id, assessment.category.value) == (rule, rule[-2:].strip("-"))
 
 
 @pytest.mark.parametrize(
@@ -263,14 +352,37 @@ def test_an_ambiguity_is_told_to_the_reader(nodule, words):
 
 def test_the_exam_is_its_most_suspicious_nodule():
     nodules = [(f"N{n}", assess_nodule(NoduleFacts(SOLID, size))) for n, size in enumerate((5.0, 16.0, 9.0), start=1)]
-    exam = assess_exam(nodules, significant_other_finding=True, notes=("a note",))
+    exam = assess_exam(nodules, clinical=ClinicalContext(significant_other_finding=True), notes=("a note",))
     assert (exam.category.value, exam.decided_by, exam.modifier_s) == ("4B", "N2", True)
     assert "N2" in exam.reason
     assert "a note" in exam.notes
 
 
 def test_an_exam_without_nodules_is_1():
-    assert assess_exam([]).category is LungRadsCategory.C1
+    assert assess_exam([]).rule_id == "exam-no-nodule-1"
+
+
+@pytest.mark.parametrize(
+    ("fact", "rule"),
+    [
+        ("prior_ct_pending", "exam-prior-pending-0"),
+        ("lungs_not_evaluable", "exam-not-evaluable-0"),
+        ("inflammatory_findings", "exam-inflammatory-0"),
+    ],
+)
+def test_an_incomplete_exam_is_0_and_says_what_its_nodules_would_give(fact, rule):
+    nodules = [("N1", assess_nodule(NoduleFacts(SOLID, 16.0)))]
+    exam = assess_exam(nodules, clinical=ClinicalContext(**{fact: True, "significant_other_finding": True}))
+    assert (exam.category.value, exam.rule_id, exam.modifier_s) == ("0", rule, True)
+    assert any("would be 4B" in note for note in exam.notes)
+    assert assess_exam(nodules, clinical=ClinicalContext(**{fact: False})).category is C4B
+    assert rule in {row.id for row in EXAM_RULES}
+
+
+def test_the_modifier_s_is_told_by_the_row_for_it():
+    exam = assess_exam([], clinical=ClinicalContext(significant_other_finding=True))
+    assert (exam.category.value, exam.modifier_s) == ("1", True)
+    assert "modifier-S" in {rule.id for rule in ALL_RULES}
 
 
 def test_a_readers_decision_says_what_the_rules_gave():

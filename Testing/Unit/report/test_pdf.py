@@ -3,7 +3,9 @@ from dataclasses import replace
 import pypdf
 import pytest
 
-from LungNoduleCADLib.domain.nodule import MalignancyEstimate, Nodule, Review
+from LungNoduleCADLib.domain.lung_rads import Airway
+from LungNoduleCADLib.domain.nodule import MalignancyEstimate, Nodule, Review, StatedFacts
+from LungNoduleCADLib.domain.study import PatientHeader
 from LungNoduleCADLib.guidelines.exam import assess_findings
 from LungNoduleCADLib.report.pdf import build_pdf
 from LungNoduleCADLib.report.pdf_style import PAPERS
@@ -85,6 +87,36 @@ def test_markup_and_other_scripts_in_a_long_series_name_survive(make_findings, t
     name = "Лёгкие Θώραξ <b>thin</b> & " + "long " * 40
     text = " ".join(_pages(make_findings(0, description=name), tmp_path)[0].split())
     assert "Лёгкие Θώραξ <b>thin</b> &" in text
+
+
+def test_what_the_font_lacks_is_told_by_its_code_points(make_findings, tmp_path):
+    text = " ".join(_pages(make_findings(0, description="胸部 CT 結節影十字路口七 Größe"), tmp_path)[0].split())
+    assert "[U+80F8 U+90E8] CT [U+7D50 U+7BC0 U+5F71 U+5341 U+5B57 U+8DEF…] Größe" in text
+
+
+def test_the_readers_marks_and_facts_stand_on_the_card(make_findings, tmp_path):
+    findings = make_findings(2)
+    stated = replace(
+        findings.nodules[0], review=Review.ACCEPTED, stated=StatedFacts(fat=False, airway=Airway.SEGMENTAL)
+    )
+    findings = assess_findings(replace(findings, nodules=(stated, findings.nodules[1])))
+    text = " ".join(" ".join(_pages(findings, tmp_path)).split())
+    assert "accepted by the reader; type changed by the reader; fat: no; airway: segmental" in text
+    assert "Rule airway-baseline-4A" in text
+    assert "not yet reviewed" in text
+
+
+def test_the_patient_is_named_only_where_that_is_asked_for(make_findings, tmp_path):
+    patient = PatientHeader("Doe, Jane", "4711", "19601231", "A-1")
+    pages = _pages(make_findings(8), tmp_path, patient=patient)
+    assert "Name: Doe, Jane" in " ".join(pages[0].split())
+    assert all("Doe, Jane, 4711" in page for page in pages[1:])
+    assert "Doe" not in " ".join(_pages(make_findings(8), tmp_path))
+
+
+def test_a_header_that_is_too_long_is_cut_at_the_margin(make_findings, tmp_path):
+    pages = _pages(make_findings(8), tmp_path, patient=PatientHeader("Wolfeschlegelstein " * 12, "4711", "", ""))
+    assert all("Wolfeschlegelstein …" in page for page in pages[1:])
 
 
 def test_fonts_are_embedded_and_metadata_names_no_patient(make_findings, tmp_path):

@@ -2,16 +2,17 @@ import argparse
 import json
 import os
 import shutil
+from dataclasses import replace
 
 import pypdf
 import pytest
 
 from LungNoduleCADLib.cli import report as report_verb
-from LungNoduleCADLib.domain.nodule import StatedFacts
+from LungNoduleCADLib.domain.nodule import Review, StatedFacts
 from LungNoduleCADLib.errors import InputError, OutputError
 from LungNoduleCADLib.report.findings_json import read_findings
 from LungNoduleCADLib.report.folder import new_results
-from LungNoduleCADLib.report.write import write_results
+from LungNoduleCADLib.report.write import renew_report, write_results
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +52,7 @@ def test_the_folder_holds_every_result(results):
         "findings.json",
         "run.json",
         "report.pdf",
+        "report.txt",
         "segmentation.seg.nrrd",
         "saliency/N1.nrrd",
         "saliency/N2.nrrd",
@@ -131,3 +133,16 @@ def test_a_read_only_result_is_not_rewritten(results):
     results.chmod(0o555)
     with pytest.raises(OutputError, match="read-only"):
         _report(results)
+
+
+def test_a_report_is_renewed_only_where_its_findings_are_newer(results, make_findings, make_ct, lungs):
+    findings = make_findings(2, masked=True, prior=True)
+    assert renew_report(results, findings, make_ct(findings), lungs) is False
+    (results / "images/N1.png").unlink()
+    rejected = replace(findings, nodules=(findings.nodules[0], replace(findings.nodules[1], review=Review.REJECTED)))
+    later = (results / "report.pdf").stat().st_mtime_ns + 10**9
+    os.utime(results / "findings.json", ns=(later, later))
+    assert renew_report(results, rejected, make_ct(findings), lungs) is True
+    assert "not counted: N2" in _text(results)
+    assert "not counted: N2" in (results / "report.txt").read_text(encoding="utf-8")
+    assert (results / "images/N1.png").is_file()
