@@ -23,13 +23,13 @@ SHOWN = {
     "nodule_ct_attributes": {
         "AUC, malignancy (median rating > 3)": ("malignancy_auc_median_above_3",),
         "mean absolute error of the rating": ("rating_mae",),
-        "AUC, solid against subsolid": ("type", "subsolid_auc"),
-        "balanced accuracy, type": ("type", "balanced_accuracy"),
     },
     "nodule_fusion": {
         "AUC, malignancy (median rating > 3)": ("fusion", "malignancy_auc_median_above_3"),
         "Brier score": ("fusion", "malignancy_brier"),
         "calibration error (ECE)": ("fusion", "malignancy_ece"),
+        "AUC, solid against subsolid": ("type", "subsolid_auc"),
+        "balanced accuracy, type": ("type", "balanced_accuracy"),
     },
 }
 

@@ -12,7 +12,7 @@ from LungNoduleCADLib.bundles.registry import find_bundle
 from LungNoduleCADLib.bundles.spec import Bundle
 from LungNoduleCADLib.classification.encoder import Answers, EncoderRunner, mean_answers, mirror_images
 from LungNoduleCADLib.classification.familiarity import Familiarity, doubts
-from LungNoduleCADLib.classification.fusion import MetaClassifier, fusion_inputs
+from LungNoduleCADLib.classification.fusion import MetaClassifier, TypeClassifier, fusion_inputs
 from LungNoduleCADLib.classification.gradcam import explain_malignancy
 from LungNoduleCADLib.classification.radiomics import radiomic_features
 from LungNoduleCADLib.domain.ct import CtVolume
@@ -44,6 +44,7 @@ class Characteriser:
     fusion: MetaClassifier | None
     fusion_bundle: Bundle | None
     familiarity: Familiarity | None = None
+    types: TypeClassifier | None = None
 
     @classmethod
     def load(cls, device: str, *, unseen_fold: int | None = None) -> Characteriser:
@@ -53,9 +54,10 @@ class Characteriser:
         """
         encoder_bundle, fusion_bundle = find_bundle("nodule_ct_attributes"), find_bundle("nodule_fusion")
         fusion = MetaClassifier.from_bundle(fusion_bundle) if fusion_bundle.trained else None
+        types = TypeClassifier.from_bundle(fusion_bundle) if fusion_bundle.trained else None
         encoder = EncoderRunner.from_bundle(encoder_bundle, device, unseen_fold=unseen_fold)
         familiarity = Familiarity.from_bundle(encoder_bundle, unseen_fold)
-        return cls(encoder, encoder_bundle, fusion, fusion_bundle, familiarity)
+        return cls(encoder, encoder_bundle, fusion, fusion_bundle, familiarity, types)
 
     def methods(self) -> tuple[Method, ...]:
         return (
@@ -84,7 +86,7 @@ class Characteriser:
         return replace(
             nodule,
             candidate=self._with_spread(nodule.candidate, members),
-            type=self._type(members),
+            type=self._type(members, nodule.measurements, radiomics),
             malignancy=malignancy,
             histology=HistologyEstimate(None, HISTOLOGY_NOT_AVAILABLE),
             radiomics=radiomics,
@@ -113,14 +115,25 @@ class Characteriser:
         views = [member.probability("nodule", self._calibration("nodule")) for member in members]
         return replace(candidate, spread_95=spread_95(candidate.probability, np.concatenate(views)))
 
-    def _type(self, members: Sequence[Answers]) -> TypeEstimate:
-        calibrated = self._calibration("nodule_type")
-        probabilities = mean_answers(members).probability("nodule_type", calibrated).mean(axis=0)
-        views = np.concatenate([member.probability("nodule_type", calibrated) for member in members])
+    def _type(
+        self, members: Sequence[Answers], measurements: Measurements, radiomics: dict[str, float] | None
+    ) -> TypeEstimate:
+        """By the meta-classifier, else by the encoder."""
+        calibrated, answers = self._calibration("nodule_type"), mean_answers(members)
+        if self.types is None or self.fusion_bundle is None:
+            method = self.encoder_bundle.method()
+            probabilities = answers.probability("nodule_type", calibrated).mean(axis=0)
+            views = np.concatenate([member.probability("nodule_type", calibrated) for member in members])
+        else:
+            method, seen = self.fusion_bundle.method(), (answers, *_single_views(members))
+            probabilities, *each = (
+                self.types.probabilities(fusion_inputs(one, measurements, radiomics)) for one in seen
+            )
+            views = np.array(each)
         return TypeEstimate(
             TYPES[int(probabilities.argmax())],
             {kind: round(float(p), 4) for kind, p in zip(TYPES, probabilities, strict=True)},
-            self.encoder_bundle.method(),
+            method,
             {kind: spread_95(p, v) for kind, p, v in zip(TYPES, probabilities, views.T, strict=True)},
         )
 
@@ -130,7 +143,7 @@ class Characteriser:
         """By the meta-classifier (else the encoder), and the probability by each network alone."""
         answers, calibrated = mean_answers(members), self._calibration("malignancy")
         encoder_probability = float(apply(answers.heads["malignancy"].mean(axis=0), calibrated)[0])
-        single = [_one_view(member, n) for member in members for n in range(len(member.features))]
+        single = _single_views(members)
         if self.fusion is None or self.fusion_bundle is None:
             missing, method = (), self.encoder_bundle.method()
             probability, *views = (
@@ -155,6 +168,10 @@ def spread_95(probability: float, views: np.ndarray) -> tuple[float, float]:
     """Where the central 95 % of what each network says of each view (N,) lies; the probability itself is within."""
     low, high = np.percentile(views, [2.5, 97.5])
     return round(float(min(low, probability)), 4), round(float(max(high, probability)), 4)
+
+
+def _single_views(members: Sequence[Answers]) -> list[Answers]:
+    return [_one_view(member, n) for member in members for n in range(len(member.features))]
 
 
 def _one_view(answers: Answers, n: int) -> Answers:

@@ -1,4 +1,4 @@
-"""The meta-classifier: the encoder's answers, sizes and radiomics to one calibrated probability."""
+"""The meta-classifiers: the encoder's answers, sizes and radiomics to malignancy and to the type of a nodule."""
 
 from __future__ import annotations
 
@@ -17,6 +17,19 @@ from LungNoduleCADLib.networks.nodule_encoder import HEADS
 
 RADIOMICS_PREFIX = "radiomics."
 LINEAR, TREES = "logistic regression", "xgboost"
+TYPE_FILE = "models/type_regression.json"
+TYPE_INPUTS = (
+    "encoder.nodule_type.0",
+    "encoder.nodule_type.1",
+    "encoder.nodule_type.2",
+    "size.log_volume",
+    "density.mean_hu",
+    "density.solid_share",
+    "radiomics.firstorder_10Percentile",
+    "radiomics.firstorder_Median",
+    "radiomics.firstorder_90Percentile",
+    "radiomics.firstorder_Maximum",
+)
 
 
 def fusion_inputs(answers: Answers, measurements: Measurements, radiomics: dict[str, float] | None) -> dict[str, float]:
@@ -32,6 +45,7 @@ def fusion_inputs(answers: Answers, measurements: Measurements, radiomics: dict[
         "size.long_axis_mm": measurements.axes.long_axis_mm,
         "size.short_axis_mm": measurements.axes.short_axis_mm,
         "density.mean_hu": measurements.mean_hu,
+        "density.solid_share": (measurements.solid_volume_mm3 or 0.0) / max(measurements.volume_mm3, 1.0),
     }
     return inputs | {RADIOMICS_PREFIX + name: value for name, value in (radiomics or {}).items()}
 
@@ -92,3 +106,28 @@ class MetaClassifier:
 
         row = np.array([[inputs.get(name, np.nan) for name in self.names]], np.float32)
         return float(self._trees.predict(xgboost.DMatrix(row, feature_names=self.names), output_margin=True)[0])
+
+
+class TypeClassifier:
+    """Solid, part-solid or ground-glass: multinomial logistic regression on the encoder's answer and on densities.
+
+    Fitted as if the three types were equally frequent, which is what its probabilities assume; a missing input counts
+    as its median in training.
+    """
+
+    def __init__(self, model: dict[str, Any]) -> None:
+        self._terms = [model["inputs"][name] for name in TYPE_INPUTS]
+        self._weights, self._intercepts = np.array(model["weights"]), np.array(model["intercepts"])
+
+    @classmethod
+    def from_bundle(cls, bundle: Bundle) -> TypeClassifier:
+        """Raises ModelError where the bundle is damaged."""
+        return cls(json.loads(checked_file(bundle, TYPE_FILE).read_text(encoding="utf-8")))
+
+    def probabilities(self, inputs: dict[str, float]) -> np.ndarray:
+        """(3,) of solid, part-solid, ground-glass."""
+        values = [inputs.get(name, term["median"]) for name, term in zip(TYPE_INPUTS, self._terms, strict=True)]
+        scaled = [(v - term["mean"]) / term["scale"] for v, term in zip(values, self._terms, strict=True)]
+        margins = self._weights @ np.array(scaled) + self._intercepts
+        odds = np.exp(margins - margins.max())
+        return odds / odds.sum()

@@ -45,15 +45,9 @@ def attributes_figures(examination: Examination) -> Figures:
         draw_malignancy(
             examination.pictures, examination.cases, calibration.apply(malignancy, calibrated["malignancy"])
         )
-    kinds = np.array([reference_type(n) for n in nodules])
     types = np.stack([row.probability("nodule_type", calibrated["nodule_type"]).mean(axis=0) for row in rows])
     exact = np.array([n.hu_source == "exact" for n in nodules])
-    for name, part in (("type", everyone), ("type_where_hu_is_exact", exact)):
-        figures[name] = {
-            "subsolid_auc": estimate(discrimination.auc, nodules, part, kinds > 0, 1 - types[:, 0]),
-            "balanced_accuracy": estimate(discrimination.balanced_accuracy, nodules, part, kinds, types.argmax(1)),
-            "recalls": _recalls(kinds[part], types.argmax(1)[part]),
-        }
+    figures |= type_figures(nodules, types)
     figures["descriptors_mae"] = {
         name: estimate(
             discrimination.mean_absolute_error,
@@ -78,6 +72,20 @@ def attributes_figures(examination: Examination) -> Figures:
         strange = known.unfamiliarity(patches, runner.answers_of_members(patches)) > 1
         figures["flagged_as_unfamiliar"] = estimate(np.mean, nodules, everyone, strange.astype(float))
     return figures | _whole_scans(examination, head("nodule")[:, 0])
+
+
+def type_figures(nodules: list[PackNodule], probabilities: np.ndarray) -> Figures:
+    """Figures of probabilities (N, 3) of solid, part-solid and ground-glass: of all nodules, and where HU are exact."""
+    kinds, told = np.array([reference_type(n) for n in nodules]), probabilities.argmax(axis=1)
+    exact = np.array([n.hu_source == "exact" for n in nodules])
+    return {
+        name: {
+            "subsolid_auc": estimate(discrimination.auc, nodules, part, kinds > 0, 1 - probabilities[:, 0]),
+            "balanced_accuracy": estimate(discrimination.balanced_accuracy, nodules, part, kinds, told),
+            "recalls": _recalls(kinds[part], told[part]),
+        }
+        for name, part in (("type", np.ones(len(nodules), bool)), ("type_where_hu_is_exact", exact))
+    }
 
 
 def malignancy_figures(

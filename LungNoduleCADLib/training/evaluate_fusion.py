@@ -1,21 +1,21 @@
-"""Whether the meta-classifier is better than each of its inputs."""
+"""Whether the meta-classifiers are better than each of their inputs."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from LungNoduleCADLib.bundles.registry import find_bundle
-from LungNoduleCADLib.classification.fusion import MetaClassifier, fusion_inputs
+from LungNoduleCADLib.classification.fusion import MetaClassifier, TypeClassifier, fusion_inputs
 from LungNoduleCADLib.evaluation import calibration, discrimination
 from LungNoduleCADLib.training.evaluate import Examination, Figures
-from LungNoduleCADLib.training.evaluate_attributes import malignancy_figures
+from LungNoduleCADLib.training.evaluate_attributes import malignancy_figures, type_figures
 from LungNoduleCADLib.training.evaluate_pictures import draw_malignancy
 from LungNoduleCADLib.training.train_fusion import observe, unseen_models
 
 
 def fusion_figures(examination: Examination) -> Figures:
-    """The fusion, the encoder alone and volume alone on the same nodules."""
-    meta = MetaClassifier.from_bundle(examination.bundle)
+    """Malignancy by the fusion, the encoder alone and volume alone on the same nodules; and the type."""
+    meta, types = MetaClassifier.from_bundle(examination.bundle), TypeClassifier.from_bundle(examination.bundle)
     calibrated = find_bundle("nodule_ct_attributes").inference["calibration"]["malignancy"]
     seen = list(observe(iter(examination.cases), *unseen_models(examination.fold, examination.device)))
     inputs = [fusion_inputs(o.answers, o.measurements, o.radiomics) for o in seen]
@@ -30,6 +30,7 @@ def fusion_figures(examination: Examination) -> Figures:
         "fusion": malignancy_figures(nodules, fused, meta.calibration, rating),
         "encoder_alone": malignancy_figures(nodules, encoder, calibrated),
         "volume_alone_auc": round(discrimination.auc(suspicious[decided], volume[decided]), 4),
+        **type_figures(nodules, np.stack([types.probabilities(row) for row in inputs])),
         "not_outlined": len(examination.cases) - len(seen),
     }
     if examination.pictures:

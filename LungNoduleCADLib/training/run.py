@@ -14,6 +14,7 @@ from LungNoduleCADLib.bundles.registry import find_bundle
 from LungNoduleCADLib.bundles.spec import Bundle
 from LungNoduleCADLib.classification.encoder import EncoderRunner
 from LungNoduleCADLib.classification.familiarity import FILE
+from LungNoduleCADLib.classification.fusion import TYPE_FILE
 from LungNoduleCADLib.errors import UsageError
 from LungNoduleCADLib.evaluation.calibration import choose_calibration, fit_temperature
 from LungNoduleCADLib.training.data import PackNodule, TrainingData, open_training_data
@@ -23,6 +24,7 @@ from LungNoduleCADLib.training.prepare import prepare
 from LungNoduleCADLib.training.samples import SampleStore
 from LungNoduleCADLib.training.train_lungs import train_lungs
 
+FUSION_FILES = ("models/logistic_regression.json", "models/xgboost.json", TYPE_FILE)
 Report = Callable[[str], None]
 TRAINABLE = ("lung_ct_segmentation", "nodule_ct_attributes", "nodule_ct_segmentation", "nodule_fusion")
 
@@ -184,4 +186,4 @@ def _fusion(
     from LungNoduleCADLib.training.train_fusion import observe_unseen, train_fusion
 
     observations = observe_unseen(data, recipe, device, report)
-    return train_fusion(observations, recipe, out, report), ["models/logistic_regression.json", "models/xgboost.json"]
+    return train_fusion(observations, recipe, out, report), list(FUSION_FILES)

@@ -16,17 +16,18 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from LungNoduleCADLib.bundles.registry import find_bundle
 from LungNoduleCADLib.classification.encoder import Answers, EncoderRunner, mirror_images
-from LungNoduleCADLib.classification.fusion import LINEAR, TREES, fusion_inputs
+from LungNoduleCADLib.classification.fusion import LINEAR, TREES, TYPE_FILE, TYPE_INPUTS, fusion_inputs
 from LungNoduleCADLib.classification.radiomics import radiomic_features
 from LungNoduleCADLib.domain.nodule import Measurements
 from LungNoduleCADLib.evaluation import calibration
-from LungNoduleCADLib.evaluation.discrimination import auc
+from LungNoduleCADLib.evaluation.discrimination import auc, balanced_accuracy
 from LungNoduleCADLib.imaging.patch import network_patch, patch_geometry
 from LungNoduleCADLib.nodules.measure import measure_nodule
 from LungNoduleCADLib.nodules.segment import NoduleSegmenter
 from LungNoduleCADLib.training.cases import POINT, NoduleCase, nodule_cases
 from LungNoduleCADLib.training.data import PackNodule, TrainingData
 from LungNoduleCADLib.training.export import write_json
+from LungNoduleCADLib.training.labels import reference_type
 from LungNoduleCADLib.training.prepare import donors_of, load_scans
 
 
@@ -123,7 +124,45 @@ def train_fusion(
         "inputs": names,
         "calibration": chosen[best],
         "validation_comparison": comparison,
+        "type_validation": _train_type(observations, recipe, bundle, report),
     }
+
+
+def _train_type(
+    observations: list[Observation], recipe: dict[str, Any], bundle: Path, report: Callable[[str], None]
+) -> dict[str, Any]:
+    """Fit the classifier of the type; returns its figures by patient-wise cross-validation."""
+    kinds = np.array([reference_type(o.nodule) for o in observations])
+    weight = np.array([0.4 + 0.15 * o.nodule.n_readers for o in observations])
+    clear = np.array([o.nodule.n_readers >= 3 for o in observations])
+    rows = [fusion_inputs(o.answers, o.measurements, o.radiomics) for o in observations]
+    x = np.array([[row.get(name, np.nan) for name in TYPE_INPUTS] for row in rows])
+    probability = np.zeros((len(x), 3))
+    groups = [o.nodule.patient_id for o in observations]
+    for train, held in GroupKFold(recipe["cross_validation"]).split(x, kinds, groups):
+        model = _type_model(recipe).fit(x[train], kinds[train], logisticregression__sample_weight=weight[train])
+        probability[held] = model.predict_proba(x[held])
+    model = _type_model(recipe).fit(x, kinds, logisticregression__sample_weight=weight)
+    imputer, scaler, regression = (step for _, step in model.steps)
+    columns = zip(TYPE_INPUTS, imputer.statistics_, scaler.mean_, scaler.scale_, strict=True)
+    inputs = {name: {"median": float(m), "mean": float(a), "scale": float(s)} for name, m, a, s in columns}
+    weights = {"weights": regression.coef_.tolist(), "intercepts": regression.intercept_.tolist()}
+    write_json(bundle / TYPE_FILE, {"inputs": inputs, **weights})
+    figures = {
+        "nodules": int(clear.sum()),
+        "subsolid_auc": round(auc(kinds[clear] > 0, 1 - probability[clear, 0]), 4),
+        "balanced_accuracy": round(balanced_accuracy(kinds[clear], probability[clear].argmax(1)), 4),
+    }
+    report(f"type: {figures}")
+    return figures
+
+
+def _type_model(recipe: dict[str, Any]) -> Pipeline:
+    return make_pipeline(
+        SimpleImputer(strategy="median", keep_empty_features=True),
+        StandardScaler(),
+        LogisticRegression(C=recipe["type_regression"]["C"], class_weight="balanced", max_iter=5000),
+    )
 
 
 def _linear(recipe: dict[str, Any], names: list[str]) -> Pipeline:
