@@ -10,7 +10,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser = subparsers.add_parser(
         "report",
         help="make the report again after findings.json was edited",
-        description="Recompute Lung-RADS and clinical risk and rewrite report.pdf and report.txt from OUT/findings.json. "
+        description="Recompute Lung-RADS and clinical risk and rewrite the report (PDF, text) from OUT/findings.json. "
         "A reader may change a nodule's 'type', 'review' (accepted, rejected), 'lung_rads' or 'stated' (what no model "
         "decides: spiculation, lobe, calcification, fat, airway, cyst, ...; see Resources/findings.schema.json); those "
         "are kept.",
