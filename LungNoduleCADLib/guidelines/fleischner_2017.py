@@ -189,7 +189,7 @@ FLEISCHNER = Guideline(
     RULES,
     step_mm=1.0,
     not_for=(
-        ("situation", Situation.GROWING, "grown since an earlier CT (2 mm or more); its table is for new findings"),
+        ("situation", Situation.GROWING, "grown since an earlier CT; its table is for new findings"),
         ("benign_calcification", True, "benign calcification; its table is for indeterminate nodules"),
         ("fat", True, "fat in the nodule; its table is for indeterminate nodules"),
     ),

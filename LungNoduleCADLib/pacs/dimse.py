@@ -132,6 +132,8 @@ def _association(node: Node, contexts: list[Any], **more: Any) -> Iterator[Assoc
         )
     try:
         yield association
+    except RuntimeError as error:  # pynetdicom's word for an association that was lost
+        raise PacsError(f"{node} broke off the connection", got=str(error), todo="try again") from error
     finally:
         if association.is_established:
             association.release()

@@ -6,11 +6,13 @@ from collections.abc import Callable, Sequence
 from datetime import date
 from pathlib import Path
 
+import pydicom
 from pydicom.dataset import Dataset
 
 from LungNoduleCADLib.dicom.doubts import other_body_part
 from LungNoduleCADLib.dicom.export_source import save
-from LungNoduleCADLib.errors import PacsError
+from LungNoduleCADLib.dicom.headers import text
+from LungNoduleCADLib.errors import InputError, PacsError
 from LungNoduleCADLib.pacs import dimse, web
 from LungNoduleCADLib.pacs.address import Address, Node, RemoteSeries
 
@@ -18,11 +20,30 @@ FEWEST_SLICES = 20
 
 
 def send(files: Sequence[Path], address: Address, report: Callable[[int], None] = lambda _: None) -> None:
-    """Send DICOM files; ``report`` is called with how many are there. PacsError as of the protocols."""
+    """Send DICOM files; ``report`` is called with how many are there.
+
+    Raises
+    ------
+    InputError : a file is damaged or lacks what a PACS files it by; nothing was sent.
+    PacsError : no connection, or a file was refused; those before it are there.
+    """
+    for file in files:
+        _check(file)
     if isinstance(address, Node):
         dimse.send(files, address, report)
     else:
         web.send(files, address, report)
+
+
+def _check(file: Path) -> None:
+    try:
+        header = pydicom.dcmread(file, stop_before_pixels=True)
+        lacking = [name for name in ("SOPClassUID", "SOPInstanceUID") if not text(header, name)]
+        lacking += [] if "TransferSyntaxUID" in header.file_meta else ["TransferSyntaxUID"]
+    except Exception as error:  # a damaged file can fail anywhere in the parser
+        raise InputError(f"{file} cannot be read", got=str(error), todo="leave it out or copy it again") from error
+    if lacking:
+        raise InputError(f"{file} cannot be sent", got=f"no {', '.join(lacking)}", todo="leave it out")
 
 
 def find_priors(

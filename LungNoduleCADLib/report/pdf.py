@@ -61,8 +61,9 @@ LIMITS = (
     "Clinical risk: Brock (McWilliams, N Engl J Med 2013), made in lung cancer screening; Mayo (Swensen, Arch Intern "
     "Med 1997), VA (Gould, Chest 2007) and Herder (Chest 2005), made for solitary nodules. Size (longest diameter), "
     "type and number are this software's; lobe and spiculation are the reader's.",
-    "Lung-RADS applies to lung cancer screening with low-dose CT. For nodules found by chance, in patients with known "
-    "cancer, with immunosuppression or under 35 years, other guidelines apply.",
+    "Lung-RADS applies to lung cancer screening with low-dose CT; the line Not screening has Fleischner 2017 and BTS "
+    "2015, for nodules found by chance. With known cancer or immunosuppression none of them goes without the reader's "
+    "judgement.",
     "Volumes and diameters depend on slice thickness, kernel, dose, contrast and breath-hold; a change smaller than "
     "its interval may be none.",
     "A heat map shows where a score came from in the network, not where disease is. Each map has its own scale.",

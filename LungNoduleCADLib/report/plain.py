@@ -103,4 +103,6 @@ def _made_by(findings: StudyFindings) -> Iterator[str]:
 
 
 def _wrapped(text: str, lead: str = "") -> list[str]:
-    return wrap(text, COLUMNS, initial_indent=lead, subsequent_indent=" " * len(lead)) or [lead.rstrip()]
+    # rule ids have hyphens and stay whole
+    lines = wrap(text, COLUMNS, initial_indent=lead, subsequent_indent=" " * len(lead), break_on_hyphens=False)
+    return lines or [lead.rstrip()]

@@ -23,6 +23,8 @@ from LungNoduleCADLib.domain.nodule import (
 from LungNoduleCADLib.domain.provenance import Method
 from LungNoduleCADLib.domain.risk import RiskEstimate
 from LungNoduleCADLib.followup.growth import Z95, log_volume_sd
+from LungNoduleCADLib.guidelines.by_chance import recommendations
+from LungNoduleCADLib.guidelines.incidental import Recommendation
 from LungNoduleCADLib.guidelines.risk import LABELS as RISK_LABELS
 
 NONE = "–"
@@ -255,8 +257,19 @@ def card(nodule: Nodule, findings: StudyFindings) -> Iterator[tuple[str, str]]:
     inputs = risk_inputs(nodule.clinical_risk)
     yield "Clinical risk", clinical_risk(nodule.clinical_risk) + (f" Inputs: {inputs}." if inputs else "")
     yield "Histology", histology(nodule.histology)
+    yield "Not screening", by_chance(recommendations(nodule, findings))
     if match := match_of(nodule, findings):
         yield "Comparison", f"{growth(match)}."
+
+
+def by_chance(said: Sequence[Recommendation]) -> str:
+    """What the guidelines for nodules found by chance say, each with its rule or why it says nothing."""
+    return " ".join(
+        f"{one.guideline}: {one.management} Rule {one.rule_id}."
+        if one.rule_id
+        else f"{one.guideline} not available ({one.not_available})."
+        for one in said
+    )
 
 
 def match_of(nodule: Nodule, findings: StudyFindings) -> NoduleMatch | None:

@@ -166,13 +166,12 @@ def test_the_encapsulated_pdf_is_the_exported_pdf(made: Path, tmp_path: Path) ->
 
 
 def test_with_the_switch_the_pdf_names_the_patient_and_without_it_does_not(made: Path, tmp_path: Path) -> None:
-    def words(*options: bool) -> str:
-        export_results(made / "out", tmp_path / "pacs", made / "dicom/follow-up", "A4", *options)
-        pages = pypdf.PdfReader(tmp_path / "pacs/report.pdf").pages
-        return " ".join(page.extract_text() for page in pages)
+    def words(report: Path) -> str:
+        return " ".join(page.extract_text() for page in pypdf.PdfReader(report).pages)
 
-    assert "Phantom, Thorax" not in words()
-    named = words(True)
+    assert "Phantom, Thorax" not in words(made / "out/report.pdf")
+    export_results(made / "out", tmp_path / "pacs", made / "dicom/follow-up", "A4", True)
+    named = words(tmp_path / "pacs/report.pdf")
     assert "Name: Phantom, Thorax" in named
     assert "Patient ID: PHANTOM" in named
     assert "Phantom" not in (tmp_path / "pacs/report.txt").read_text(encoding="utf-8")

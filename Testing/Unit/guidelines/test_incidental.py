@@ -265,6 +265,25 @@ def test_fleischner_never_asks_less_of_a_larger_solid_nodule(one, other, high, m
     assert small <= large
 
 
+BTS_SOLID = ("bts-small", "bts-solid-5-mm", "bts-solid-6-mm", "bts-solid-8-mm-unknown")
+
+
+@settings(deadline=None)
+@given(st.floats(0.1, 29.9), st.floats(0.1, 29.9))
+def test_bts_never_asks_less_of_a_larger_solid_nodule(one, other):
+    by_diameter = [bts(type=SOLID, longest_diameter_mm=mm).rule_id for mm in sorted((one, other))]
+    by_volume = [bts(type=SOLID, volume_mm3=400 * mm).rule_id for mm in sorted((one, other))]
+    for small, large in (by_diameter, by_volume):
+        assert BTS_SOLID.index(small) <= BTS_SOLID.index(large)
+
+
+@pytest.mark.parametrize(
+    ("mm", "row"), [(4.94, 0), (4.95, 1), (5.94, 1), (5.95, 2), (6.0, 2), (7.94, 2), (7.95, 3), (8.0, 3), (14.95, 3)]
+)
+def test_bts_compares_tenths_of_a_millimeter(mm, row):
+    assert bts(type=SOLID, longest_diameter_mm=mm).rule_id == BTS_SOLID[row]
+
+
 @pytest.mark.parametrize("size", [-1.0, float("nan"), float("inf")])
 def test_an_impossible_size_is_refused(size):
     with pytest.raises(ValueError, match="sizes of 0 or more"):

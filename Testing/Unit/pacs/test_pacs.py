@@ -110,6 +110,14 @@ def test_a_series_that_comes_in_part_leaves_nothing_behind(pacs, scans: Path, tm
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_damaged_file_is_named_before_anything_is_sent(pacs, scans: Path, tmp_path, ask) -> None:
+    whole = next((scans / "baseline").iterdir())
+    (tmp_path / "a.dcm").write_bytes(whole.read_bytes())
+    (tmp_path / "b.dcm").write_bytes(whole.read_bytes()[:200])
+    assert "b.dcm cannot be" in ask("send", pacs.address, tmp_path, code=3)
+    assert pacs.stored == {}
+
+
 def test_a_refusal_is_told_with_its_status(pacs, scans: Path, ask) -> None:
     pacs.refuse = 0xA700
     said = ask("send", pacs.address, scans / "baseline", code=5)

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from LungNoduleCADLib.domain.clinical import ClinicalContext
 from LungNoduleCADLib.domain.nodule import Nodule, Review
 from LungNoduleCADLib.guidelines.exam import assess_findings
 from LungNoduleCADLib.report.plain import COLUMNS, report_text
@@ -38,6 +39,17 @@ def test_volumes_have_their_measurement_error_and_risks_their_inputs(make_findin
     low, high = (float(part) for part in text.split("95%: ")[1].split(" mm3")[0].split(" to "))
     assert low < 125 < high
     assert "Inputs: age 63; diameter 7.4; number of nodules 1; sex F; type solid" in text
+
+
+def test_guidelines_for_nodules_found_by_chance_give_their_rows(make_findings):
+    text = " ".join(report_text(make_findings(1)).split())
+    assert "Rule fleischner-solid-single-medium-low | fleischner-solid-single-medium-high." in text
+    assert "BTS 2015: CT at 3 months; if stable or doubling in more than 400 days, CT at 12 months. Rule" in text
+    young = replace(make_findings(1), clinical=ClinicalContext(age_years=30.0))
+    assert "Fleischner 2017 not available (out of scope: 30 years old" in " ".join(report_text(young).split())
+    followed = " ".join(report_text(make_findings(8, prior=True)).split())
+    assert "Rule bts-solid-doubling-400." in followed
+    assert "grown since an earlier CT" in followed
 
 
 def test_rejected_nodules_are_named_and_not_described(make_findings):
