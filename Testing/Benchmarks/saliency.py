@@ -35,7 +35,7 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("--scans", type=Path)
     parser.add_argument("--fold", type=int)
-    parser.add_argument("--most", type=int, default=30, help="nodules with a map to measure")
+    parser.add_argument("--most", type=int, default=25, help="nodules with a map to measure")
     parser.add_argument("--compare", action="store_true")
     parser.add_argument("-o", "--out", type=Path, default=Path(__file__).with_suffix(".json"))
     arguments = parser.parse_args()
