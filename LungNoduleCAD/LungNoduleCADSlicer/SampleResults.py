@@ -74,7 +74,7 @@ def sampleFindings(compared: bool = True) -> dict:
         )
         findings["comparison"] = {
             "interval_days": INTERVAL_DAYS,
-            "matches": [_match("N1", "N1", "grown"), _match("N2", "N2", "stable"), _match("N3", None, "gone")],
+            "matches": [_match("N1", "N1", "growing"), _match("N2", "N2", "stable"), _match("N3", None, "resolved")],
             "registration": {
                 "lung_dice_before": 0.9,
                 "lung_dice_after": 0.99,
@@ -148,7 +148,7 @@ def ball(centroidLps, radiusMm: float) -> sitk.Image:
 
 def _study(name: str, nodules: list[dict]) -> dict:
     return {
-        "schema_version": "1.2",
+        "schema_version": "1.3",
         "research_use_only": "Made up by the self-test.",
         "lung_rads": _assessment("4A", "N1"),
         "series": {

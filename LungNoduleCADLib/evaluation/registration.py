@@ -136,7 +136,7 @@ def folding(transform: sitk.Transform, lungs: np.ndarray, geometry: Geometry) ->
         transform, sitk.sitkVectorFloat64, size, origin, [JACOBIAN_GRID_MM] * 3, identity
     )
     jacobian = sitk.GetArrayFromImage(sitk.DisplacementFieldJacobianDeterminant(field))
-    lps = np.asarray(origin) + JACOBIAN_GRID_MM * np.stack(np.indices(jacobian.shape)[::-1], axis=-1)
+    lps = np.asarray(origin) + JACOBIAN_GRID_MM * np.stack(list(np.indices(jacobian.shape))[::-1], axis=-1)
     kji = np.rint(geometry.to_kji(lps)).astype(int)
     inside = np.all((kji >= 0) & (kji < lungs.shape), axis=-1)
     inside[inside] = lungs[tuple(kji[inside].T)]

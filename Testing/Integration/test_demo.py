@@ -61,7 +61,7 @@ def test_the_results_folder_is_whole(demo: Path) -> None:
     assert expected <= {path.name for path in demo.iterdir()}
     findings = json.loads((demo / "findings.json").read_text(encoding="utf-8"))
     changes = {match["change"] for match in findings["comparison"]["matches"]}
-    assert {"new", "gone", "grown", "stable"} <= changes
+    assert {"new", "resolved", "growing", "stable"} <= changes
     for nodule in findings["nodules"]:
         estimate = nodule["malignancy"]
         if Saliency.score_is_low(estimate["probability"], estimate["encoder_probability"]):

@@ -46,14 +46,14 @@ def test_rejecting_and_deleting_ask_no_model(followed_up, models):
 def test_the_partner_of_a_rejected_nodule_is_not_found_there_again(followed_up):
     case, looks = followed_up
     rejected = set_review(case, looks, "N1", Review.REJECTED)
-    assert rows(rejected)["N1", None] is Change.GONE
+    assert rows(rejected)["N1", None] is Change.RESOLVED
     assert [n.id for n in rejected.findings.nodules] == ["N1", "N2"]
 
 
 def test_an_added_nodule_is_looked_for_in_the_prior(followed_up):
     case, looks = followed_up
     after = add_nodule(delete_nodule(case, looks, "N2"), looks, (40.0, 1.0, 0.0))
-    assert rows(after)["N3", "N3"] is Change.GROWN
+    assert rows(after)["N3", "N3"] is Change.GROWING
     assert after.nodule("N3").lung_rads.rule_id.startswith("solid-growing")
 
 
@@ -82,7 +82,7 @@ def test_a_threshold_holds_for_both_scans_and_to_and_fro_changes_nothing(followe
     assert set(rows(high)) == {("N1", "N1")}
     assert [n.id for n in high.findings.prior.nodules] == ["N1"]
     low = set_threshold(high, looks, 0.45)
-    assert rows(low)["N3", "N2"] is Change.GROWN
+    assert rows(low)["N3", "N2"] is Change.GROWING
     assert low.findings.prior.nodules[2].candidate.origin is Origin.DETECTOR
     back = set_threshold(set_threshold(low, looks, 0.1), looks, 0.8)
     assert without_edits(back) == without_edits(case)
