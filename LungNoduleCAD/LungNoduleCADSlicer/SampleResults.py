@@ -84,6 +84,8 @@ def sampleFindings(compared: bool = True) -> dict:
                 "method": _METHOD,
             },
             "flags": [],
+            "earlier": [],
+            "series": [],
         }
     return findings
 
@@ -216,6 +218,11 @@ def _match(prior: str | None, current: str | None, change: str) -> dict:
         ]
         if ratio and ratio > 1.25
         else None,
+        "vdt_bands": ["below 400 days"] if ratio and ratio > 1.25 else [] if ratio else None,
+        "mass_change_percent": None,
+        "mass_change_interval_95_percent": None,
+        "mdt_days": None,
+        "mdt_interval_95_days": None,
     }
 
 

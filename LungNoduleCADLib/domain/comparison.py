@@ -69,8 +69,8 @@ class NoduleMatch:
 class TimePoint:
     """One nodule in one exam; sizes are ``None`` where it was not seen or could not be measured there.
 
-    ``days``: from this exam to the current one, ``None`` where a date is unknown. ``volume_interval_95_mm3``: what the
-    true volume may be, by the measurement error of one scan.
+    ``days``: from this exam to the current one, ``None`` where a date is unknown. ``volume_interval_95_mm3``: by the
+    measurement error that differs from scan to scan.
     """
 
     study_date: date | None

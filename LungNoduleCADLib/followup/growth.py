@@ -4,17 +4,19 @@ Measurement error
 -----------------
 The volume V of one scan is taken as log-normal: sd(ln V) of one measurement is
 
-    sqrt(FLOOR**2 + (6 * boundary_mm / d)**2),   boundary_mm**2 = B**2 + (S * max(0, slice_mm - 1.25))**2
+    sqrt(floor**2 + (6 * boundary_mm / d)**2),   boundary_mm**2 = b**2 + (s * max(0, slice_mm - 1.25))**2
 
 with d the diameter of the sphere of that volume: an outline misplaced by ``boundary_mm`` changes ln V by 6 / d times
-that, so small nodules are less certain. B is set so that two scans of an unchanged 8 mm nodule in thin slices differ by
-the published 95 % limits:
+that, so small nodules are less certain; b depends on the type, s on the slices. Errors of two scans are independent and
+add in quadrature; to them comes an error in proportion to the change itself (``share_of_change`` of ln V2/V1), for an
+outline that is a little too large on small nodules and too small on large ones errs in the change by a part of it.
 
-* solid: within ±27 % (Italian MILD screening repeatability) and -25.1 … +28.9 % (ultra-low-dose interscan, PMC3043750);
-* subsolid: -35.4 … +28.6 % (Scholten et al., Eur Radiol 2015, doi 10.1007/s00330-014-3478-1).
-
-S, what thick slices add, has no published figure: volume-doubling intervals are "extremely wide" at 2.5 and 5 mm
-(PMC5989730), and S is this project's assumption. Errors of the two scans are independent, so they add in quadrature.
+The constants are those of this software's own outlines: fitted on simulated follow-up of fold 3 of LIDC-IDRI and judged
+on fold 2 (``Testing/Benchmarks/growth.py``, growth.json). They are near what is published for patients scanned twice:
+two scans of an unchanged solid nodule differ by up to ±27 % (Italian MILD screening repeatability) or -25.1 to +28.9 %
+(ultra-low-dose interscan, PMC3043750), of a subsolid one by -35.4 to +28.6 % (Scholten et al., Eur Radiol 2015, doi
+10.1007/s00330-014-3478-1); in slices of 2.5 and 5 mm doubling times are "extremely wide" (PMC5989730). The simulation
+holds neither another breath-hold's effect on the nodule itself nor another scanner or kernel.
 """
 
 from __future__ import annotations
@@ -43,6 +45,8 @@ class MeasurementError:
     solid_boundary_mm: float
     subsolid_boundary_mm: float
     boundary_mm_a_slice_mm: float
+    share_of_change: float
+    mass_share: float
 
     def log_volume_sd(self, volume_mm3: float, kind: NoduleType | None, slice_mm: float) -> float:
         """Standard deviation of ln(volume) of one measurement; an unknown type counts as subsolid (the wider)."""
@@ -51,8 +55,15 @@ class MeasurementError:
         boundary_mm = math.hypot(boundary_mm, self.boundary_mm_a_slice_mm * max(0.0, slice_mm - THIN_SLICE_MM))
         return math.hypot(self.floor_log_sd, 6.0 * boundary_mm / diameter_mm)
 
+    def log_ratio_sd(
+        self, volumes_mm3: tuple[float, float], kind: NoduleType | None, slices_mm: tuple[float, float]
+    ) -> float:
+        """Standard deviation of ln(V2 / V1) of two scans."""
+        each = (self.log_volume_sd(v, kind, mm) for v, mm in zip(volumes_mm3, slices_mm, strict=True))
+        return math.hypot(*each, self.share_of_change * math.log(volumes_mm3[1] / volumes_mm3[0]))
 
-ERROR = MeasurementError(0.04, 0.12, 0.15, 0.1)
+
+ERROR = MeasurementError(0.03, 0.055, 0.15, 0.04, 0.15, 0.8)
 
 
 def log_volume_sd(volume_mm3: float, kind: NoduleType | None, slice_mm: float) -> float:
@@ -61,7 +72,7 @@ def log_volume_sd(volume_mm3: float, kind: NoduleType | None, slice_mm: float) -
 
 
 def volume_interval_95_mm3(volume_mm3: float, kind: NoduleType | None, slice_mm: float) -> tuple[float, float]:
-    """What the true volume may be, by the error of one measurement."""
+    """The volume with the part of its error that differs from scan to scan."""
     reach = math.exp(Z95 * log_volume_sd(volume_mm3, kind, slice_mm))
     return volume_mm3 / reach, volume_mm3 * reach
 
@@ -105,11 +116,11 @@ def measure_growth(
     before, after = prior.measurements, current.measurements
     if before is None or after is None or min(before.volume_mm3, after.volume_mm3) <= 0:
         return None
-    kind = common_kind(prior, current)
-    sds = [log_volume_sd(m.volume_mm3, kind, mm) for m, mm in zip((before, after), slice_spacing_mm, strict=True)]
-    sd = 0.0 if same_image else math.hypot(*sds)
+    sizes, kind = (before.volume_mm3, after.volume_mm3), common_kind(prior, current)
+    sd = 0.0 if same_image else ERROR.log_ratio_sd(sizes, kind, slice_spacing_mm)
     volume = _Change.of(before.volume_mm3, after.volume_mm3, sd)
-    mass = _Change.of(before.mass_mg, after.mass_mg, sd) if min(before.mass_mg, after.mass_mg) > 0 else None
+    weighed = min(before.mass_mg, after.mass_mg) > 0
+    mass = _Change.of(before.mass_mg, after.mass_mg, sd * ERROR.mass_share) if weighed else None
     return Growth(
         interval_days=interval_days,
         volume_change_percent=volume.percent,

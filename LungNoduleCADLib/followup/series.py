@@ -13,6 +13,7 @@ from LungNoduleCADLib.domain.findings import StudyFindings
 from LungNoduleCADLib.domain.nodule import Nodule
 from LungNoduleCADLib.domain.quality import QualityFlag, Severity
 from LungNoduleCADLib.followup.growth import (
+    ERROR,
     Z95,
     classify_change,
     common_kind,
@@ -100,7 +101,8 @@ def _with_trend(series: NoduleSeries, match: NoduleMatch) -> NoduleSeries:
     weights = sds**-2.0
     centred = days - np.average(days, weights=weights)
     spread = float(np.sum(weights * centred**2))
-    rate, sd = float(np.sum(weights * centred * logs)) / spread, spread**-0.5
+    rate = float(np.sum(weights * centred * logs)) / spread
+    sd = math.hypot(spread**-0.5, ERROR.share_of_change * rate)
     span = float(np.ptp(days))
     ratio, low, high = (span * value for value in (rate, rate - Z95 * sd, rate + Z95 * sd))
     change = classify_change(percent(ratio), (percent(low), percent(high)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -87,6 +88,7 @@ class Host:
     scan: MarkedScan
     breath: Breath
     registration: Registration
+    processor_seconds: float
     cases: tuple[Case, ...]
 
 
@@ -108,8 +110,10 @@ def examined(
     for number, scan in enumerate(scans):
         breath = Breath.drawn(rng, _middle(scan.lungs))
         again, lungs = breathed(scan, breath, rng)
+        start = time.process_time()
         registration = register_studies(again, lungs, scan.ct, scan.lungs)
-        report(f"{scan.name}: registered, Dice {registration.quality.lung_dice_after:.3f}")
+        seconds = time.process_time() - start
+        report(f"{scan.name}: registered in {seconds:.0f} processor seconds")
         avoid = scan.keep_away_lps_mm
         places = places_in(scan.ct.geometry, scan.lungs, rng, avoid, DEPTH_MM)
         mine = sources[number :: len(scans)]
@@ -117,7 +121,7 @@ def examined(
             _case(source, native_mm, breath, place, segmenter, rng)
             for (source, native_mm), place in zip(mine, places, strict=False)
         )
-        found.append(Host(scan, breath, registration, cases))
+        found.append(Host(scan, breath, registration, seconds, cases))
         report(f"{scan.name}: {len(cases)} nodules measured twice")
     return found
 
@@ -173,20 +177,22 @@ def fitted_error(cases: list[Case]) -> MeasurementError:
         return np.array([_sd(model, case) for case in seen])
 
     def unlikelihood(logs: np.ndarray) -> float:
-        model = MeasurementError(*np.exp(logs))
+        model = MeasurementError(*np.exp(logs), mass_share=1.0)
         sd = sds(model)
         return float(np.sum(np.log(sd) + 2.5 * np.log1p((errors / sd) ** 2 / 4)))
 
-    start = np.log([0.04, 0.1, 0.15, 0.05])
-    best = np.exp(minimize(unlikelihood, start, method="Nelder-Mead", options={"maxiter": 600}).x)
-    scale = np.quantile(np.abs(errors) / sds(MeasurementError(*best)), 0.95) / Z95
-    return MeasurementError(*(float(round(value * scale, 4)) for value in best))
+    start = np.log([0.03, 0.05, 0.12, 0.03, 0.1])
+    best = np.exp(minimize(unlikelihood, start, method="Nelder-Mead", options={"maxiter": 2000}).x)
+    sd = sds(MeasurementError(*best, mass_share=1.0))
+    scale = np.quantile(np.abs(errors) / sd, 0.95) / Z95
+    masses = np.array([_log_error(case, mass=True) for case in seen])
+    mass_share = np.quantile(np.abs(masses) / (sd * scale), 0.95) / Z95
+    return MeasurementError(*(float(round(value, 4)) for value in (*best * scale, mass_share)))
 
 
 def _sd(model: MeasurementError, case: Case) -> float:
-    sizes = [n.measurements.volume_mm3 for n in (case.before, case.after) if n and n.measurements]
-    kind = case.source.type
-    return math.hypot(*(model.log_volume_sd(v, kind, mm) for v, mm in zip(sizes, case.slices_mm, strict=True)))
+    before, after = (n.measurements.volume_mm3 if n and n.measurements else math.nan for n in (case.before, case.after))
+    return model.log_ratio_sd((before, after), case.source.type, case.slices_mm)
 
 
 def _sources(
@@ -372,5 +378,6 @@ def _registration(host: Host) -> dict[str, Any]:
         "p95_mm": round(float(np.quantile(error, 0.95)), 2),
         "folding_fraction": quality.folding_fraction,
         "lung_dice": round(quality.lung_dice_after, 4),
+        "processor_seconds": round(host.processor_seconds, 1),
         "flags": [flag.code for flag in host.registration.flags],
     }

@@ -172,7 +172,8 @@ def choosing_a_row_chooses_the_nodule_and_the_other_way_round(test):
     test.assertEqual(panel.reading.selectedId, "")
     test.assertEqual(table.currentRow(), 2)
     test.assertEqual(
-        panel.comparison.ui.growthLabel.text, "Prior N3 (left, upper third of the lung, ground-glass, 6.0 mm): resolved."
+        panel.comparison.ui.growthLabel.text,
+        "Prior N3 (left, upper third of the lung, ground-glass, 6.0 mm): resolved.",
     )
 
 
@@ -201,6 +202,18 @@ def the_growth_plot_draws_both_volumes_and_the_interval(test):
     test.assertEqual(_column(series[0].GetTableNode(), "days"), [0.0, 0.0])
     showGrowth(study, None)
     test.assertEqual(_column(series[0].GetTableNode(), "days"), [])
+
+    exams = [
+        {"study_date": "2018-01-01", "days": 700, "volume_mm3": 200.0, "volume_interval_95_mm3": [150.0, 260.0]},
+        {"study_date": "2018-07-01", "days": 519, "volume_mm3": None, "volume_interval_95_mm3": None},
+        {"study_date": "2019-07-31", "days": 184, "volume_mm3": before, "volume_interval_95_mm3": [before, before]},
+        {"study_date": "2020-01-31", "days": 0, "volume_mm3": after, "volume_interval_95_mm3": [0.9 * after, after]},
+    ]
+    study.findings["comparison"]["series"] = [{"current_id": "N1", "points": exams}]
+    showGrowth(study, panel.comparison.rows[0])
+    test.assertEqual(_column(series[0].GetTableNode(), "days"), [0.0, 516.0, 700.0])
+    test.assertEqual(_column(series[1].GetTableNode(), "low")[0], 150.0)
+    test.assertEqual(chart.GetXAxisTitle(), "days since 2018-01-01")
 
 
 def interval_registration_and_doubts_are_said_in_words(test):
