@@ -33,6 +33,7 @@ from LungNoduleCADLib.nodule_list import (
     by_suspicion,
     joined,
     rated_places,
+    rounded_place,
     was_deleted,
     with_candidates,
 )
@@ -273,7 +274,28 @@ def pair_nodules(
     more_now = _with_counterparts(current, in_current, looks[1], least)
     if more_before is not prior or more_now is not current:
         matches = match_nodules(more_before.findings, more_now.findings, registration, same_image=same_image)
-    return more_before, more_now, matches
+    pairs = [(match.prior_id, match.current_id) for match in matches if match.prior_id and match.current_id]
+    sure_before = _measured_again(more_before, {before for before, _ in pairs}, looks[0])
+    sure_now = _measured_again(more_now, {now for _, now in pairs}, looks[1])
+    if sure_before is not more_before or sure_now is not more_now:
+        matches = match_nodules(sure_before.findings, sure_now.findings, registration, same_image=same_image)
+    return sure_before, sure_now, matches
+
+
+def _measured_again(study: AnalysedStudy, paired: Collection[str], looks: Looks) -> AnalysedStudy:
+    """The study with a second outline's volume at each paired nodule that a model outlined once."""
+    nodules = list(study.findings.nodules)
+    for number, nodule in enumerate(nodules):
+        size, by_reader = nodule.measurements, nodule.mask is not None and nodule.mask.method.name == READER
+        if nodule.id not in paired or size is None or nodule.mask is None or by_reader:
+            continue
+        if size.volume_again_mm3 is None:
+            seen = looks.outlined(rounded_place(nodule.centroid_lps_mm))
+            again = seen.measurements.volume_mm3 if seen and seen.measurements else 0.0
+            nodules[number] = replace(nodule, measurements=replace(size, volume_again_mm3=again))
+    if all(a is b for a, b in zip(nodules, study.findings.nodules, strict=True)):
+        return study
+    return replace(study, findings=replace(study.findings, nodules=tuple(nodules)))
 
 
 def _with_counterparts(

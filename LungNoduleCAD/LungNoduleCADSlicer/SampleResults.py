@@ -102,6 +102,7 @@ def noduleRecord(name: str, radiusMm: float, centroidLps, origin: str = "detecto
         "type": "solid" if solid else "ground-glass",
         "centroid_lps_mm": list(centroidLps),
         "volume_mm3": round(4 / 3 * math.pi * radiusMm**3, 1),
+        "volume_again_mm3": None,
         "mean_hu": 30.0,
         "mass_mg": None,
         "zone": "upper",

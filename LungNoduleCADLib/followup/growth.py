@@ -4,12 +4,15 @@ Measurement error
 -----------------
 The volume V of one scan is taken as log-normal: sd(ln V) of one measurement is
 
-    sqrt(floor**2 + (6 * boundary_mm / d)**2),   boundary_mm**2 = b**2 + (s * max(0, slice_mm - 1.25))**2
+    sqrt(floor**2 + (6 * boundary_mm / d)**2 + (again * u)**2)
+    boundary_mm**2 = b**2 + (s * max(0, slice_mm - 1.25))**2
 
 with d the diameter of the sphere of that volume: an outline misplaced by ``boundary_mm`` changes ln V by 6 / d times
-that, so small nodules are less certain; b depends on the type, s on the slices. Errors of two scans are independent and
-add in quadrature; to them comes an error in proportion to the change itself (``share_of_change`` of ln V2/V1), for an
-outline that is a little too large on small nodules and too small on large ones errs in the change by a part of it.
+that, so small nodules are less certain; b depends on the type, s on the slices. u = |ln V'/V| is how far the outline
+drawn again from the middle of the first differs: one that takes in a vessel, or a part only, is rarely drawn twice
+alike. Errors of two scans are independent and add in quadrature; to them comes an error in proportion to the change
+itself (``share_of_change`` of ln V2/V1), for an outline that is a little too large on small nodules and too small on
+large ones errs in the change by a part of it.
 
 The constants are those of this software's own outlines: fitted on simulated follow-up of fold 3 of LIDC-IDRI and judged
 on fold 2 (``Testing/Benchmarks/growth.py``, growth.json). They are near what is published for patients scanned twice:
@@ -25,7 +28,7 @@ import math
 from dataclasses import dataclass
 
 from LungNoduleCADLib.domain.comparison import Change, DoublingBand, Growth
-from LungNoduleCADLib.domain.nodule import Nodule, NoduleType
+from LungNoduleCADLib.domain.nodule import Measurements, Nodule, NoduleType
 from LungNoduleCADLib.errors import InputError
 
 # BTS 2015 and NELSON: a volume change of 25 % or more is growth; -20 % is the same step downwards (1 / 1.25).
@@ -45,35 +48,54 @@ class MeasurementError:
     solid_boundary_mm: float
     subsolid_boundary_mm: float
     boundary_mm_a_slice_mm: float
+    again: float
     share_of_change: float
     mass_share: float
 
-    def log_volume_sd(self, volume_mm3: float, kind: NoduleType | None, slice_mm: float) -> float:
+    def log_volume_sd(
+        self, volume_mm3: float, kind: NoduleType | None, slice_mm: float, volume_again_mm3: float | None = None
+    ) -> float:
         """Standard deviation of ln(volume) of one measurement; an unknown type counts as subsolid (the wider)."""
         diameter_mm = (6.0 * volume_mm3 / math.pi) ** (1 / 3)
         boundary_mm = self.solid_boundary_mm if kind is NoduleType.SOLID else self.subsolid_boundary_mm
         boundary_mm = math.hypot(boundary_mm, self.boundary_mm_a_slice_mm * max(0.0, slice_mm - THIN_SLICE_MM))
-        return math.hypot(self.floor_log_sd, 6.0 * boundary_mm / diameter_mm)
+        unsteady = self.again * unsteadiness(volume_mm3, volume_again_mm3)
+        return math.hypot(self.floor_log_sd, 6.0 * boundary_mm / diameter_mm, unsteady)
 
     def log_ratio_sd(
-        self, volumes_mm3: tuple[float, float], kind: NoduleType | None, slices_mm: tuple[float, float]
+        self, sizes: tuple[Measurements, Measurements], kind: NoduleType | None, slices_mm: tuple[float, float]
     ) -> float:
         """Standard deviation of ln(V2 / V1) of two scans."""
-        each = (self.log_volume_sd(v, kind, mm) for v, mm in zip(volumes_mm3, slices_mm, strict=True))
-        return math.hypot(*each, self.share_of_change * math.log(volumes_mm3[1] / volumes_mm3[0]))
+        each = [
+            self.log_volume_sd(size.volume_mm3, kind, mm, size.volume_again_mm3)
+            for size, mm in zip(sizes, slices_mm, strict=True)
+        ]
+        return math.hypot(*each, self.share_of_change * math.log(sizes[1].volume_mm3 / sizes[0].volume_mm3))
 
 
-ERROR = MeasurementError(0.03, 0.055, 0.15, 0.04, 0.15, 0.8)
+ERROR = MeasurementError(0.03, 0.055, 0.15, 0.04, 1.0, 0.15, 0.8)
+MOST_UNSTEADY = 1.5
 
 
-def log_volume_sd(volume_mm3: float, kind: NoduleType | None, slice_mm: float) -> float:
+def unsteadiness(volume_mm3: float, volume_again_mm3: float | None) -> float:
+    """|ln V'/V| of an outline drawn twice, 1.5 at most; 0 where it was drawn once."""
+    if volume_again_mm3 is None:
+        return 0.0
+    return min(MOST_UNSTEADY, abs(math.log(volume_again_mm3 / volume_mm3))) if volume_again_mm3 > 0 else MOST_UNSTEADY
+
+
+def log_volume_sd(
+    volume_mm3: float, kind: NoduleType | None, slice_mm: float, volume_again_mm3: float | None = None
+) -> float:
     """Standard deviation of ln(volume) of one measurement of this software."""
-    return ERROR.log_volume_sd(volume_mm3, kind, slice_mm)
+    return ERROR.log_volume_sd(volume_mm3, kind, slice_mm, volume_again_mm3)
 
 
-def volume_interval_95_mm3(volume_mm3: float, kind: NoduleType | None, slice_mm: float) -> tuple[float, float]:
+def volume_interval_95_mm3(
+    volume_mm3: float, kind: NoduleType | None, slice_mm: float, volume_again_mm3: float | None = None
+) -> tuple[float, float]:
     """The volume with the part of its error that differs from scan to scan."""
-    reach = math.exp(Z95 * log_volume_sd(volume_mm3, kind, slice_mm))
+    reach = math.exp(Z95 * log_volume_sd(volume_mm3, kind, slice_mm, volume_again_mm3))
     return volume_mm3 / reach, volume_mm3 * reach
 
 
@@ -116,8 +138,8 @@ def measure_growth(
     before, after = prior.measurements, current.measurements
     if before is None or after is None or min(before.volume_mm3, after.volume_mm3) <= 0:
         return None
-    sizes, kind = (before.volume_mm3, after.volume_mm3), common_kind(prior, current)
-    sd = 0.0 if same_image else ERROR.log_ratio_sd(sizes, kind, slice_spacing_mm)
+    kind = common_kind(prior, current)
+    sd = 0.0 if same_image else ERROR.log_ratio_sd((before, after), kind, slice_spacing_mm)
     volume = _Change.of(before.volume_mm3, after.volume_mm3, sd)
     weighed = min(before.mass_mg, after.mass_mg) > 0
     mass = _Change.of(before.mass_mg, after.mass_mg, sd * ERROR.mass_share) if weighed else None

@@ -13,7 +13,7 @@ from LungNoduleCADLib.domain.findings import StudyFindings
 from LungNoduleCADLib.domain.nodule import Nodule, Review
 from LungNoduleCADLib.domain.quality import QualityFlag, Severity
 from LungNoduleCADLib.domain.study import SeriesDescription
-from LungNoduleCADLib.followup.growth import classify_change, measure_growth
+from LungNoduleCADLib.followup.growth import classify_change, measure_growth, unsteadiness
 from LungNoduleCADLib.followup.register import Registration
 from LungNoduleCADLib.followup.series import slice_mm
 
@@ -31,6 +31,7 @@ UNSURE_PAIR = QualityFlag(
     "The scans could not be laid on each other, so this pair may be of two different nodules; look at both.",
 )
 WIDE_INTERVAL_PERCENT = 100.0
+UNSTEADY = 0.22  # |ln| of the ratio: a quarter, as much as counts for growth
 
 
 def match_nodules(
@@ -168,6 +169,14 @@ def _growth_flags(old: Nodule, new: Nodule, growth: Growth) -> list[QualityFlag]
                 "subsolid or thick slices).",
             )
         )
+    for when, nodule in (("prior", old), ("current", new)):
+        size = nodule.measurements
+        if size and unsteadiness(size.volume_mm3, size.volume_again_mm3) > UNSTEADY:
+            message = (
+                f"Drawn again, the outline in the {when} scan has {size.volume_again_mm3:.0f} instead of "
+                f"{size.volume_mm3:.0f} mm³: check it."
+            )
+            flags.append(_warning("unsteady_outline", message))
     if old.mask and new.mask and old.mask.method != new.mask.method:
         flags.append(
             _warning(

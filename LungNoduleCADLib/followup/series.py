@@ -45,7 +45,9 @@ def time_point(exam: StudyFindings, current: StudyFindings, nodule: Nodule | Non
         days=days,
         nodule_id=nodule.id,
         volume_mm3=measured.volume_mm3,
-        volume_interval_95_mm3=volume_interval_95_mm3(measured.volume_mm3, common_kind(nodule), slice_mm(exam)),
+        volume_interval_95_mm3=volume_interval_95_mm3(
+            measured.volume_mm3, common_kind(nodule), slice_mm(exam), measured.volume_again_mm3
+        ),
         mean_diameter_mm=measured.axes.mean_diameter_mm,
         mass_mg=measured.mass_mg,
     )

@@ -48,7 +48,7 @@ def _nodule_from_1_1(nodule: Document) -> Document:
 
 def _from_1_2(document: Document) -> Document:
     """1.3 named changes as they go on (growing, not grown), added mass, bands of doubling times, and series."""
-    document = _stepped(document, "1.3", lambda nodule: nodule)
+    document = _stepped(document, "1.3", lambda nodule: {**nodule, "volume_again_mm3": None})
     comparison = document.get("comparison")
     if not comparison:
         return document

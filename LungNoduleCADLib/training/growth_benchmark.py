@@ -30,7 +30,7 @@ from LungNoduleCADLib.followup.growth import (
 )
 from LungNoduleCADLib.followup.match import match_nodules
 from LungNoduleCADLib.followup.register import Registration, register_studies
-from LungNoduleCADLib.nodules.measure import measure_nodule
+from LungNoduleCADLib.nodules.measure import measure_nodule, nodule_volume_mm3
 from LungNoduleCADLib.nodules.segment import NoduleSegmenter
 from LungNoduleCADLib.training.cases import nodule_cases
 from LungNoduleCADLib.training.data import MarkedScan, PackNodule, TrainingData
@@ -181,7 +181,7 @@ def fitted_error(cases: list[Case]) -> MeasurementError:
         sd = sds(model)
         return float(np.sum(np.log(sd) + 2.5 * np.log1p((errors / sd) ** 2 / 4)))
 
-    start = np.log([0.03, 0.05, 0.12, 0.03, 0.1])
+    start = np.log([0.03, 0.05, 0.12, 0.03, 1.0, 0.1])
     best = np.exp(minimize(unlikelihood, start, method="Nelder-Mead", options={"maxiter": 2000}).x)
     sd = sds(MeasurementError(*best, mass_share=1.0))
     scale = np.quantile(np.abs(errors) / sd, 0.95) / Z95
@@ -191,8 +191,8 @@ def fitted_error(cases: list[Case]) -> MeasurementError:
 
 
 def _sd(model: MeasurementError, case: Case) -> float:
-    before, after = (n.measurements.volume_mm3 if n and n.measurements else math.nan for n in (case.before, case.after))
-    return model.log_ratio_sd((before, after), case.source.type, case.slices_mm)
+    before, after = (nodule.measurements for nodule in (case.before, case.after) if nodule)
+    return model.log_ratio_sd((before, after), case.source.type, case.slices_mm)  # type: ignore[arg-type]
 
 
 def _sources(
@@ -256,6 +256,8 @@ def _measured(
     where = tuple(float(v) for v in np.add(place, mask.centroid_lps_mm()))
     kind = TypeEstimate(source.type, {source.type: 1.0}, MODEL)
     measured = measure_nodule(ct, lungs, mask)
+    again = segmenter.segment(ct, mask.centroid_lps_mm())
+    measured = replace(measured, volume_again_mm3=nodule_volume_mm3(again) if again else 0.0)
     return Nodule(source.name, NoduleCandidate(where), where, None, measured, kind)  # type: ignore[arg-type]
 
 

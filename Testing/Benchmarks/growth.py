@@ -37,7 +37,7 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("--scans", type=Path, required=True)
     parser.add_argument("--fold", type=int, default=2)
-    parser.add_argument("--count", type=int, default=220, help="nodules, a fifth of them phantoms")
+    parser.add_argument("--count", type=int, default=200, help="nodules, a fifth of them phantoms")
     parser.add_argument("--hosts", type=int, default=2, help="scans of the fold whose lungs hold the nodules")
     parser.add_argument("--fit", action="store_true", help="print the constants of the measurement error only")
     parser.add_argument("-o", "--out", type=Path, default=Path(__file__).with_suffix(".json"))

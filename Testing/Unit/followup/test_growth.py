@@ -198,3 +198,14 @@ def test_the_interval_of_one_volume_is_that_of_its_error() -> None:
 
     assert low < V8 < high
     assert math.log(high / V8) == pytest.approx(1.96 * log_volume_sd(V8, NoduleType.SOLID, 1.0), rel=1e-3)
+
+
+@pytest.mark.parametrize("again", [0.0, 0.4, 2.5])
+def test_an_outline_that_is_not_drawn_twice_alike_makes_growth_uncertain(nodule: Make, again: float) -> None:
+    before, after = nodule(volume_mm3=800), nodule(volume_mm3=1400)
+    unsteady = replace(after, measurements=replace(after.measurements, volume_again_mm3=again * 1400))
+    steady = replace(after, measurements=replace(after.measurements, volume_again_mm3=1400.0))
+
+    assert changed(measure_growth(before, steady, 300, THIN)) is Change.GROWING
+    assert measure_growth(before, steady, 300, THIN) == measure_growth(before, after, 300, THIN)
+    assert changed(measure_growth(before, unsteady, 300, THIN)) is Change.UNCERTAIN

@@ -27,6 +27,8 @@ def as_1_2(document: dict[str, Any]) -> dict[str, Any]:
             match["change"] = names.get(match["change"], match["change"])
             for key in [key for key in match if key.startswith(("mass_", "mdt_", "vdt_bands"))]:
                 del match[key]
+    for nodule in old["nodules"]:
+        del nodule["volume_again_mm3"]
     old["prior"] = as_1_2(document["prior"]) if document["prior"] else None
     return old
 

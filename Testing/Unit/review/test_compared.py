@@ -172,3 +172,25 @@ def test_nothing_is_called_new_or_resolved_where_the_registration_failed(
     assert [match.change for match in comparison.matches] == [Change.UNCERTAIN] * 2
     assert all("unreliable_registration" in codes(match.flags) for match in comparison.matches)
     assert FAILED in comparison.flags
+
+
+def test_paired_nodules_are_outlined_twice_and_kept_so(compare: Compare, scanned: Callable[..., AnalysedStudy]) -> None:
+    compared = compare(scanned(BEFORE), scanned(TODAY, ball=BALL, new=((40.0, 0.0, 0.0), 5.0, 0.95)))
+
+    sizes = {nodule.id: nodule.measurements for nodule in compared.current.findings.nodules}
+    assert sizes["N1"].volume_again_mm3 == pytest.approx(sizes["N1"].volume_mm3)
+    assert sizes["N2"].volume_again_mm3 is None  # it has no partner, so its change is not asked for
+    assert compared.prior.findings.nodules[0].measurements.volume_again_mm3 is not None
+
+
+def test_an_outline_that_is_drawn_otherwise_the_second_time_is_told_and_decides_nothing(
+    compare: Compare, scanned: Callable[..., AnalysedStudy]
+) -> None:
+    def unsteady(nodule: Nodule) -> Nodule:
+        half = replace(nodule.measurements, volume_again_mm3=nodule.measurements.volume_mm3 / 2)
+        return replace(nodule, measurements=half)
+
+    (match,) = compare(with_nodules(scanned(BEFORE), unsteady), scanned(TODAY)).current.findings.comparison.matches
+
+    assert match.change is Change.UNCERTAIN
+    assert "unsteady_outline" in codes(match.flags)
