@@ -126,7 +126,9 @@ def volume_in_full(nodule: Nodule, findings: StudyFindings) -> str:
     measured = nodule.measurements
     if measured is None or measured.volume_mm3 <= 0:
         return volume(nodule)
-    low, high = volume_interval_95_mm3(measured.volume_mm3, common_kind(nodule), slice_mm(findings))
+    low, high = volume_interval_95_mm3(
+        measured.volume_mm3, common_kind(nodule), slice_mm(findings), measured.volume_again_mm3
+    )
     return f"{volume(nodule)} (measurement error, 95%: {low:,.0f} to {high:,.0f} mm³)"
 
 
