@@ -14,12 +14,13 @@ alike. Errors of two scans are independent and add in quadrature; to them comes 
 itself (``share_of_change`` of ln V2/V1), for an outline that is a little too large on small nodules and too small on
 large ones errs in the change by a part of it.
 
-The constants are those of this software's own outlines: fitted on simulated follow-up of fold 3 of LIDC-IDRI and judged
-on fold 2 (``Testing/Benchmarks/growth.py``, growth.json). They are near what is published for patients scanned twice:
-two scans of an unchanged solid nodule differ by up to ±27 % (Italian MILD screening repeatability) or -25.1 to +28.9 %
-(ultra-low-dose interscan, PMC3043750), of a subsolid one by -35.4 to +28.6 % (Scholten et al., Eur Radiol 2015, doi
-10.1007/s00330-014-3478-1); in slices of 2.5 and 5 mm doubling times are "extremely wide" (PMC5989730). The simulation
-holds neither another breath-hold's effect on the nodule itself nor another scanner or kernel.
+The constants are those of this software's own outlines: fitted on simulated follow-up of fold 3 of LIDC-IDRI
+(``Testing/Benchmarks/growth.py --fit``) and judged on fold 2 (``growth.json``). The simulation holds neither another
+breath-hold's effect on the nodule nor another scanner or kernel, so what is published for patients scanned twice is
+wider: ±27 % for an unchanged solid nodule (Italian MILD screening repeatability), -25.1 to +28.9 % (ultra-low-dose
+interscan, PMC3043750), -35.4 to +28.6 % for a subsolid one (Scholten et al., Eur Radiol 2015, doi
+10.1007/s00330-014-3478-1); in slices of 2.5 and 5 mm doubling times are "extremely wide" (PMC5989730). For that reason
+less than +25 % is never called growth, however narrow its interval; the report says so among its limits.
 """
 
 from __future__ import annotations
@@ -73,7 +74,7 @@ class MeasurementError:
         return math.hypot(*each, self.share_of_change * math.log(sizes[1].volume_mm3 / sizes[0].volume_mm3))
 
 
-ERROR = MeasurementError(0.03, 0.055, 0.15, 0.04, 1.0, 0.15, 0.8)
+ERROR = MeasurementError(0.025, 0.037, 0.047, 0.025, 1.241, 0.091, 0.662)
 MOST_UNSTEADY = 1.5
 
 

@@ -64,7 +64,8 @@ LIMITS = (
     "Lung-RADS applies to lung cancer screening with low-dose CT. For nodules found by chance, in patients with known "
     "cancer, with immunosuppression or under 35 years, other guidelines apply.",
     "Volumes and diameters depend on slice thickness, kernel, dose, contrast and breath-hold; a change smaller than "
-    "its interval may be none.",
+    "its interval may be none. The interval of a change holds this software's own error; of patients scanned twice, "
+    "volumes of unchanged nodules differ by up to about a quarter.",
     "A heat map shows where a score came from in the network, not where disease is. Each map has its own scale.",
 )
 

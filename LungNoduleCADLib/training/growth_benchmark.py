@@ -6,13 +6,13 @@ import math
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from datetime import date, timedelta
 from itertools import islice
 from typing import Any
 
 import numpy as np
-from scipy.optimize import minimize
+from scipy.optimize import brentq, minimize
 
 from LungNoduleCADLib.domain.comparison import Change, Growth, NoduleMatch
 from LungNoduleCADLib.domain.ct import CtVolume
@@ -52,6 +52,8 @@ DEPTH_MM = 9.0
 POINT_SD_MM, POINT_REACH_MM = 0.7, 2.0  # how far a detector's point lies from the middle
 TODAY = date(2024, 7, 1)
 MODEL = Method("growth benchmark", "1")
+COVERED = 0.955  # a little more than 95 %, for the constants are rounded
+LEAST_LOG_SD, LEAST_BOUNDARY_MM, LEAST_SLICE_MM, LEAST_SUBSOLID = 0.02, 0.03, 0.02, 1.25
 CLEAR_GROWTH, CLEAR_SIZE_MM = 1.3, 6.0
 Report = Callable[[str], None]
 
@@ -168,7 +170,9 @@ def fitted_error(cases: list[Case]) -> MeasurementError:
     """The constants of the measurement error under which the errors of these cases are likeliest.
 
     Errors have heavy tails (an outline that takes in a vessel), so a t distribution is fitted, and then widened or
-    narrowed until 95 % of the errors lie within 1.96 standard deviations.
+    narrowed until 95 % of the errors lie within 1.96 standard deviations. No volume is taken as surer than ``LEAST_*``,
+    and subsolid nodules, of which there are few, as less certain than solid ones by at least what is published for
+    patients scanned twice (see ``followup.growth``).
     """
     seen = [case for case in cases if case.growth is not None]
     errors = np.array([_log_error(case) for case in seen])
@@ -176,18 +180,28 @@ def fitted_error(cases: list[Case]) -> MeasurementError:
     def sds(model: MeasurementError) -> np.ndarray:
         return np.array([_sd(model, case) for case in seen])
 
+    def of(constants: np.ndarray, scale: float = 1.0) -> MeasurementError:
+        floor, solid, subsolid, slices, *others = (float(value * scale) for value in constants)
+        solid = max(solid, LEAST_BOUNDARY_MM)
+        subsolid = max(subsolid, LEAST_SUBSOLID * solid)
+        slices = max(slices, LEAST_SLICE_MM)
+        return MeasurementError(max(floor, LEAST_LOG_SD), solid, subsolid, slices, *others, mass_share=1.0)
+
     def unlikelihood(logs: np.ndarray) -> float:
-        model = MeasurementError(*np.exp(logs), mass_share=1.0)
+        model = of(np.exp(logs))
         sd = sds(model)
         return float(np.sum(np.log(sd) + 2.5 * np.log1p((errors / sd) ** 2 / 4)))
 
     start = np.log([0.03, 0.05, 0.12, 0.03, 1.0, 0.1])
     best = np.exp(minimize(unlikelihood, start, method="Nelder-Mead", options={"maxiter": 2000}).x)
-    sd = sds(MeasurementError(*best, mass_share=1.0))
-    scale = np.quantile(np.abs(errors) / sd, 0.95) / Z95
+
+    def uncovered(scale: float) -> float:
+        return float(np.quantile(np.abs(errors) / sds(of(best, scale)), COVERED, method="higher") / Z95 - 1)
+
+    model = of(best, brentq(uncovered, 0.2, 5.0))
     masses = np.array([_log_error(case, mass=True) for case in seen])
-    mass_share = np.quantile(np.abs(masses) / (sd * scale), 0.95) / Z95
-    return MeasurementError(*(float(round(value, 4)) for value in (*best * scale, mass_share)))
+    mass_share = float(np.quantile(np.abs(masses) / sds(model), COVERED, method="higher") / Z95)
+    return MeasurementError(*(round(value, 3) for value in astuple(replace(model, mass_share=mass_share))))
 
 
 def _sd(model: MeasurementError, case: Case) -> float:

@@ -13,6 +13,7 @@ from LungNoduleCADLib.domain.comparison import Change, DoublingBand, Growth
 from LungNoduleCADLib.domain.nodule import Nodule, NoduleType
 from LungNoduleCADLib.errors import InputError
 from LungNoduleCADLib.followup.growth import (
+    ERROR,
     classify_change,
     doubling_bands,
     log_volume_sd,
@@ -64,8 +65,10 @@ def test_the_interval_holds_the_true_change_in_95_of_100_simulated_pairs(nodule:
     truth = (V8, 1.6 * V8)
     sds = [log_volume_sd(v, NoduleType.SOLID, 1.0) for v in truth]
     held = []
-    for noise in rng.normal(size=(2000, 2)):
-        before, after = (nodule(volume_mm3=v * math.exp(sd * z)) for v, sd, z in zip(truth, sds, noise, strict=True))
+    for first, second, by_change in rng.normal(size=(2000, 3)):
+        before = nodule(volume_mm3=truth[0] * math.exp(sds[0] * first))
+        error = sds[1] * second + ERROR.share_of_change * math.log(1.6) * by_change
+        after = nodule(volume_mm3=truth[1] * math.exp(error))
         low, high = measure_growth(before, after, 200, THIN).volume_change_interval_95_percent
         held.append(low <= 60.0 <= high)
 

@@ -190,7 +190,8 @@ def test_an_outline_that_is_drawn_otherwise_the_second_time_is_told_and_decides_
         half = replace(nodule.measurements, volume_again_mm3=nodule.measurements.volume_mm3 / 2)
         return replace(nodule, measurements=half)
 
-    (match,) = compare(with_nodules(scanned(BEFORE), unsteady), scanned(TODAY)).current.findings.comparison.matches
+    prior, current = with_nodules(scanned(BEFORE), unsteady), scanned(TODAY, ball=(BALL[0], 7.0, 0.95))
+    (match,) = compare(prior, current).current.findings.comparison.matches
 
     assert match.change is Change.UNCERTAIN
     assert "unsteady_outline" in codes(match.flags)

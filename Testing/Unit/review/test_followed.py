@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from LungNoduleCADLib.domain.comparison import Change
 from LungNoduleCADLib.domain.nodule import NoduleType, Origin, Review
+from LungNoduleCADLib.domain.provenance import Method
 from LungNoduleCADLib.report.findings_json import to_json
 from LungNoduleCADLib.review import add_nodule, delete_nodule, draw_outline, set_review, set_threshold, set_type
 from LungNoduleCADLib.review_case import Case
@@ -59,7 +62,8 @@ def test_an_added_nodule_is_looked_for_in_the_prior(followed_up):
 
 def test_growth_follows_a_drawn_outline(followed_up):
     case, looks = followed_up
-    same = draw_outline(case, looks, "N1", case.prior.findings.nodules[0].mask)
+    drawn = replace(case.prior.findings.nodules[0].mask, method=Method("reader", "drawn"))
+    same = draw_outline(case, looks, "N1", drawn)
     (match,) = (m for m in same.findings.comparison.matches if m.current_id == "N1")
     assert match.growth.volume_change_percent == pytest.approx(0, abs=1e-6)
     assert match.change is Change.STABLE
