@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, replace
 
-from LungNoduleCADLib.domain.comparison import StudyComparison
 from LungNoduleCADLib.domain.findings import StudyFindings
 from LungNoduleCADLib.domain.nodule import Nodule, NoduleCandidate, Origin, Point, Review, StatedFacts
 from LungNoduleCADLib.errors import InputError
 from LungNoduleCADLib.followup.register import Registration
+from LungNoduleCADLib.followup.series import earlier_points, with_series
 from LungNoduleCADLib.guidelines.exam import assess_findings
 from LungNoduleCADLib.guidelines.lung_rads_2022 import READER
 from LungNoduleCADLib.nodule_list import (
@@ -98,7 +98,9 @@ def followed(before: Case, changed: Case, looks: CaseLooks, *, anew: bool = Fals
     prior, current, matches = pair_nodules(
         prior, current, registration, (looks.prior, looks.current), 1.0 if threshold is None else threshold, settled
     )
-    comparison = StudyComparison(matches, comparison.interval_days, comparison.registration, comparison.flags)
+    comparison = with_series(
+        replace(comparison, matches=matches), current.findings, prior.findings, earlier_points(comparison)
+    )
     compared = replace(current.findings, comparison=comparison, prior=prior.findings)
     return Case(replace(current, findings=assess_findings(compared)), prior, registration)
 
@@ -237,4 +239,5 @@ def _with_rows_of(findings: StudyFindings) -> StudyFindings:
         return findings
     listed = {nodule.id for nodule in findings.nodules} | {None}
     matches = tuple(match for match in findings.comparison.matches if match.current_id in listed)
-    return replace(findings, comparison=replace(findings.comparison, matches=matches))
+    series = tuple(series for series in findings.comparison.series if series.current_id in listed)
+    return replace(findings, comparison=replace(findings.comparison, matches=matches, series=series))

@@ -1,4 +1,4 @@
-"""The growth plot of a nodule as MRML nodes of its study: volume over days, with the 95 % interval of the change."""
+"""The growth plot of a nodule as MRML nodes of its study: volume over days, with its 95 % interval."""
 
 import numpy as np
 import slicer
@@ -18,9 +18,9 @@ def showGrowth(study, row):
     wasModifying = chart.StartModify()
     table = chart.GetNthPlotSeriesNode(0).GetTableNode()
     slicer.util.updateTableFromArray(table, [np.array(column, float) for column in columns.values()], list(columns))
-    days = study.findings["comparison"]["interval_days"] or 1
+    days = max(columns["days"], default=0) or study.findings["comparison"]["interval_days"] or 1
     chart.SetTitle(_title(row))
-    chart.SetXAxisTitle(_xAxisTitle(study))
+    chart.SetXAxisTitle(_xAxisTitle(study, _exams(study, row)))
     chart.SetXAxisRange(-0.1 * days, 1.1 * days)
     chart.SetYAxisRange(0.0, HEADROOM * max([*columns["volume"], *columns["high"]], default=1))
     chart.EndModify(wasModifying)
@@ -31,6 +31,13 @@ def _columns(study, row) -> dict[str, list[float]]:
     """A line for each CT; a nodule that was measured in one of them only has its point twice, for a line needs two."""
     columns = {"days": [], "volume": [], "low": [], "high": []}
     if row is None:
+        return columns
+    exams = _exams(study, row)
+    for exam in exams:
+        point = (exams[0]["days"] - exam["days"], exam["volume_mm3"], *exam["volume_interval_95_mm3"])
+        for column, value in zip(columns.values(), point, strict=True):
+            column.append(value)
+    if exams:
         return columns
     before, after = (nodule["volume_mm3"] if nodule else None for nodule in (row.prior, row.current))
     days = study.findings["comparison"]["interval_days"]
@@ -44,6 +51,17 @@ def _columns(study, row) -> dict[str, list[float]]:
     return columns
 
 
+def _exams(study, row) -> list[dict]:
+    """The dated exams that show the nodule, oldest first, where there are more than the two of the comparison."""
+    if row is None or row.current is None:
+        return []
+    for series in study.findings["comparison"]["series"]:
+        if series["current_id"] == row.current["id"]:
+            shown = [p for p in series["points"] if p["days"] is not None and p["volume_interval_95_mm3"] is not None]
+            return shown if len(shown) > 2 else []
+    return []
+
+
 def _title(row) -> str:
     """VTK's font has no arrow."""
     if row is None:
@@ -54,8 +72,10 @@ def _title(row) -> str:
     return f"{match['prior_id'] or match['current_id']}: {match['change']}"
 
 
-def _xAxisTitle(study) -> str:
+def _xAxisTitle(study, exams: list[dict]) -> str:
     findings = study.findings
+    if exams:
+        return _("days since {date}").format(date=exams[0]["study_date"])
     if findings["comparison"]["interval_days"] is None:
         return _("prior (0), current (1); dates unknown")
     return _("days since {date}").format(date=findings["prior"]["series"]["study_date"])

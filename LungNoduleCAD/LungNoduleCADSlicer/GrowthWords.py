@@ -39,7 +39,7 @@ def growth(match: dict) -> str:
 
 
 def summary(findings: dict) -> str:
-    """When the prior CT was made, and what became of the nodules: ``2019-07-31, 184 days earlier: 1 grown, 1 gone.``"""
+    """When the prior CT was made, and what became of the nodules: ``2019-07-31, 184 days earlier: 1 new.``"""
     comparison, prior = findings["comparison"], findings["prior"]
     day = (prior["series"]["study_date"] if prior else None) or _("date unknown")
     days = comparison["interval_days"]

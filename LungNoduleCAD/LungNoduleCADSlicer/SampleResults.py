@@ -74,7 +74,7 @@ def sampleFindings(compared: bool = True) -> dict:
         )
         findings["comparison"] = {
             "interval_days": INTERVAL_DAYS,
-            "matches": [_match("N1", "N1", "grown"), _match("N2", "N2", "stable"), _match("N3", None, "gone")],
+            "matches": [_match("N1", "N1", "growing"), _match("N2", "N2", "stable"), _match("N3", None, "resolved")],
             "registration": {
                 "lung_dice_before": 0.9,
                 "lung_dice_after": 0.99,
@@ -84,6 +84,8 @@ def sampleFindings(compared: bool = True) -> dict:
                 "method": _METHOD,
             },
             "flags": [],
+            "earlier": [],
+            "series": [],
         }
     return findings
 
@@ -100,6 +102,7 @@ def noduleRecord(name: str, radiusMm: float, centroidLps, origin: str = "detecto
         "type": "solid" if solid else "ground-glass",
         "centroid_lps_mm": list(centroidLps),
         "volume_mm3": round(4 / 3 * math.pi * radiusMm**3, 1),
+        "volume_again_mm3": None,
         "mean_hu": 30.0,
         "mass_mg": None,
         "zone": "upper",
@@ -148,7 +151,7 @@ def ball(centroidLps, radiusMm: float) -> sitk.Image:
 
 def _study(name: str, nodules: list[dict]) -> dict:
     return {
-        "schema_version": "1.2",
+        "schema_version": "1.3",
         "research_use_only": "Made up by the self-test.",
         "lung_rads": _assessment("4A", "N1"),
         "series": {
@@ -216,6 +219,11 @@ def _match(prior: str | None, current: str | None, change: str) -> dict:
         ]
         if ratio and ratio > 1.25
         else None,
+        "vdt_bands": ["below 400 days"] if ratio and ratio > 1.25 else [] if ratio else None,
+        "mass_change_percent": None,
+        "mass_change_interval_95_percent": None,
+        "mdt_days": None,
+        "mdt_interval_95_days": None,
     }
 
 

@@ -13,7 +13,13 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser = subparsers.add_parser("analyse", help="a chest CT to findings, masks and a Lung-RADS report")
     parser.add_argument("input", type=Path, help="DICOM folder, or a NIfTI/NRRD/MHA file")
     parser.add_argument("-o", "--out", type=Path, required=True, help="folder for the results")
-    parser.add_argument("--prior", type=Path, help="DICOM folder (or earlier results) of a prior CT to compare with")
+    parser.add_argument(
+        "--prior",
+        type=Path,
+        action="append",
+        default=[],
+        help="DICOM folder (or earlier results) of a prior CT to compare with; again for each exam before that one",
+    )
     parser.add_argument(
         "--at",
         type=_point,
@@ -56,7 +62,7 @@ def run(arguments: argparse.Namespace) -> int:
         session.analyse(
             arguments.input,
             arguments.out,
-            prior=arguments.prior,
+            priors=arguments.prior,
             points_lps_mm=arguments.at,
             clinical_file=arguments.clinical,
             study_date=arguments.date,

@@ -1,4 +1,4 @@
-"""``compare``: a prior and a current chest CT to growth, doubling times and a Lung-RADS report."""
+"""``compare``: prior chest CTs and a current one to growth, doubling times and a Lung-RADS report."""
 
 from __future__ import annotations
 
@@ -9,8 +9,15 @@ from LungNoduleCADLib.cli.console import add_device_option, add_progress_option,
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
-    parser = subparsers.add_parser("compare", help="a prior and a current CT to growth and doubling times")
-    parser.add_argument("prior", type=Path, help="DICOM folder, or the results of an earlier analysis")
+    parser = subparsers.add_parser("compare", help="prior CTs and a current one to growth and doubling times")
+    parser.add_argument(
+        "priors",
+        type=Path,
+        nargs="+",
+        metavar="prior",
+        help="DICOM folder, or the results of an earlier analysis; with up to five of them, in any order, the nodules "
+        "are paired with the latest and followed over all",
+    )
     parser.add_argument("current", type=Path, help="DICOM folder, or the results of an earlier analysis")
     parser.add_argument("-o", "--out", type=Path, required=True, help="folder for the results")
     parser.add_argument(
@@ -26,7 +33,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     with listening(arguments.progress) as listener:
         session = Session(arguments.device, arguments.threshold, listener, command="compare")
-        session.analyse(arguments.current, arguments.out, prior=arguments.prior, clinical_file=arguments.clinical)
+        session.analyse(arguments.current, arguments.out, priors=arguments.priors, clinical_file=arguments.clinical)
     if arguments.progress == "jsonl":
         emit({"result": str(arguments.out)})
     else:

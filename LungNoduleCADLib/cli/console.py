@@ -30,10 +30,13 @@ def add_progress_option(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_data_options(parser: argparse.ArgumentParser) -> None:
+def add_data_options(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
     """``--data`` and ``--scans``: what to train or evaluate on."""
     parser.add_argument(
-        "--data", type=Path, required=True, help="folder of a nodule pack, of LIDC-IDRI as TCIA ships it, or of LUNA16"
+        "--data",
+        type=Path,
+        required=required,
+        help="folder of a nodule pack, of LIDC-IDRI as TCIA ships it, or of LUNA16",
     )
     parser.add_argument(
         "--scans",

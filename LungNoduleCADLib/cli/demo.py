@@ -51,7 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
             (folder / FILE_NAME).write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
             shutil.copytree(dicom, folder / dicom.name)
 
-        session.analyse(dicom / FOLLOW_UP, arguments.out, prior=dicom / BASELINE, finish=finish)
+        session.analyse(dicom / FOLLOW_UP, arguments.out, priors=[dicom / BASELINE], finish=finish)
     if arguments.progress == "jsonl":
         emit({"result": str(arguments.out)})
         return 0

@@ -6,12 +6,15 @@ import argparse
 from pathlib import Path
 
 from LungNoduleCADLib.cli.console import add_data_options, add_device_option
+from LungNoduleCADLib.cli.evaluate_registration import add_registration_options, run_registration
+from LungNoduleCADLib.errors import UsageError
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser = subparsers.add_parser("evaluate", help="figures of a model bundle on unseen data")
-    parser.add_argument("bundle", help="name of a bundle, or histology")
-    add_data_options(parser)
+    parser.add_argument("bundle", help="name of a bundle, histology, or registration")
+    add_data_options(parser, required=False)
+    add_registration_options(parser)
     parser.add_argument(
         "--fold",
         type=int,
@@ -32,6 +35,10 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    if arguments.bundle == "registration":
+        return run_registration(arguments)
+    if arguments.data is None:
+        raise UsageError("A model is evaluated on data", expected="--data DIR", got="nothing")
     if arguments.bundle == "histology":
         return _histology(arguments)
     from LungNoduleCADLib.networks.build import choose_device
@@ -58,7 +65,6 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _lungs(arguments: argparse.Namespace) -> int:
     from LungNoduleCADLib.bundles.registry import find_bundle
-    from LungNoduleCADLib.errors import UsageError
     from LungNoduleCADLib.networks.build import choose_device
     from LungNoduleCADLib.training.data import open_training_data
     from LungNoduleCADLib.training.evaluate_lungs import evaluate_lungs
@@ -77,7 +83,6 @@ def _lungs(arguments: argparse.Namespace) -> int:
 
 def _operating_points(arguments: argparse.Namespace) -> int:
     from LungNoduleCADLib.bundles.registry import find_bundle
-    from LungNoduleCADLib.errors import UsageError
     from LungNoduleCADLib.networks.build import choose_device
     from LungNoduleCADLib.training.data import open_training_data
     from LungNoduleCADLib.training.export import write_json

@@ -22,6 +22,7 @@ from LungNoduleCADLib.progress import Listener, Progress
 if TYPE_CHECKING:
     from LungNoduleCADLib.backends.choose import Backends
     from LungNoduleCADLib.domain.ct import CtVolume
+    from LungNoduleCADLib.domain.study import SeriesDescription
     from LungNoduleCADLib.pipeline import AnalysedStudy, Comparison, Models
 
 LOAD, WRITE = ("load", 4.0), ("write", 8.0)
@@ -48,40 +49,40 @@ class Session:
         source: Path,
         out: Path,
         *,
-        prior: Path | None = None,
+        priors: Sequence[Path] = (),
         points_lps_mm: Sequence[Point] = (),
         clinical_file: Path | None = None,
         study_date: date | None = None,
         prior_date: date | None = None,
         finish: Callable[[Path, StudyFindings], None] | None = None,
     ) -> StudyFindings:
-        """Analyse a scan, compare it with a prior one if there is one, and write everything to ``out``.
+        """Analyse a scan, compare it with prior ones if there are any, and write everything to ``out``.
 
-        ``source`` and ``prior`` are DICOM folders, image files or earlier results. ``finish`` may add files to the
+        ``source`` and ``priors`` are DICOM folders, image files or earlier results; ``prior_date`` is that of a single
+        prior. ``finish`` may add files to the
         folder before it takes its place. Raises the errors of every stage; ``out`` is then as it was before.
         """
         from LungNoduleCADLib.report.folder import check_writable, new_results
 
         check_writable(out)
-        for path in (source, prior):
-            if path is not None and not path.exists():
+        for path in (source, *priors):
+            if not path.exists():
                 raise InputError("There is nothing to read", expected="a folder or a file", got=str(path))
         clinical = read_clinical(clinical_file) if clinical_file else None
         from LungNoduleCADLib import pipeline
         from LungNoduleCADLib.networks.build import choose_device
 
         self.device = choose_device(self.device)
-        progress = Progress(_stages(source, prior), self.listener)
+        progress = Progress(_stages(source, priors), self.listener)
         with new_results(out) as folder:
             # both are read before the models are loaded: what cannot be read is said at once
             ct = _read(source, progress, study_date)
-            prior_ct = _read(prior, progress, prior_date) if prior else None
+            earlier = _in_order([_read(path, progress, prior_date) for path in priors], ct)
             models = pipeline.Models.load(
                 self.device, self.threshold, **(self.backends.opened(self.device) if self.backends else {})
             )
             current = self._analysed(ct, models, progress, points_lps_mm, clinical)
-            earlier = self._analysed(prior_ct, models, progress, (), None) if prior_ct else None
-            compared = pipeline.compare_studies(earlier, current, models, progress) if earlier else None
+            compared = self._compared(earlier, current, models, progress) if earlier else None
             with progress.stage("write", "writing the report"):
                 current = compared.current if compared else current
                 findings = self._with_provenance(current.findings, progress)
@@ -115,7 +116,7 @@ class Session:
                 str(nodule.lung_rads.category) if nodule.lung_rads else "",
             ]
             if changes:
-                vdt = match.growth.vdt_days if match and match.growth and match.change is Change.GROWN else None
+                vdt = match.growth.vdt_days if match and match.growth and match.change is Change.GROWING else None
                 row += [str(match.change) if match else "", "" if vdt is None else f"{vdt:.0f}"]
             table.add_row(*row)
         console.print(table)
@@ -131,6 +132,8 @@ class Session:
         progress: Progress,
         points: Sequence[Point],
         clinical: ClinicalContext | None,
+        *,
+        search: bool = True,
     ) -> AnalysedStudy:
         from LungNoduleCADLib import pipeline
 
@@ -139,8 +142,31 @@ class Session:
                 raise UsageError("--at needs the scan itself", got="earlier results", todo="give the DICOM folder")
             return pipeline.with_clinical(study, clinical) if clinical else study
         return pipeline.analyse_study(
-            study, models, progress, points_lps_mm=points, clinical=clinical, device=self.device
+            study,
+            models,
+            progress,
+            points_lps_mm=points,
+            clinical=clinical,
+            device=self.device,
+            search=search,
         )
+
+    def _compared(
+        self,
+        earlier: list[AnalysedStudy | CtVolume],
+        current: AnalysedStudy,
+        models: Models,
+        progress: Progress,
+    ) -> Comparison:
+        """With the last of the earlier exams, then with those before it, in which nothing is searched for."""
+        from LungNoduleCADLib import pipeline
+
+        prior = self._analysed(earlier.pop(), models, progress, (), None)
+        compared = pipeline.compare_studies(prior, current, models, progress)
+        if not earlier:
+            return compared
+        exams = (self._analysed(study, models, progress, (), None, search=False) for study in earlier)
+        return pipeline.with_earlier(compared, exams, models, progress)
 
     def _with_provenance(self, findings: StudyFindings, progress: Progress) -> StudyFindings:
         return replace(
@@ -205,14 +231,31 @@ def checked_facts(facts: Any, name: str, schema_name: str) -> dict[str, Any]:
     return facts
 
 
-def _stages(source: Path, prior: Path | None) -> list[tuple[str, float]]:
+def _in_order(
+    exams: list[AnalysedStudy | CtVolume], current: AnalysedStudy | CtVolume
+) -> list[AnalysedStudy | CtVolume]:
+    """Oldest first; InputError where they cannot be put in order or compared with the current one."""
+    from LungNoduleCADLib.followup.exams import check_order, in_order
+
+    for exam in exams:
+        check_order(_series_of(exam), _series_of(current))
+    return [exams[n] for n in in_order([_series_of(exam) for exam in exams])]
+
+
+def _series_of(exam: AnalysedStudy | CtVolume) -> SeriesDescription:
+    from LungNoduleCADLib import pipeline
+
+    return exam.findings.series if isinstance(exam, pipeline.AnalysedStudy) else exam.series
+
+
+def _stages(source: Path, priors: Sequence[Path]) -> list[tuple[str, float]]:
     """What a run does, with its shares; earlier results are only read."""
     from LungNoduleCADLib import pipeline
     from LungNoduleCADLib.report.folder import is_result
 
-    sources = [path for path in (source, prior) if path is not None]
+    sources = [source, *priors]
     analyses = [stage for path in sources if not is_result(path) for stage in pipeline.ANALYSIS_STAGES]
-    return [LOAD] * len(sources) + analyses + (pipeline.COMPARISON_STAGES if prior else []) + [WRITE]
+    return [LOAD] * len(sources) + analyses + pipeline.COMPARISON_STAGES * len(priors) + [WRITE]
 
 
 def _read(source: Path, progress: Progress, study_date: date | None) -> AnalysedStudy | CtVolume:

@@ -78,9 +78,9 @@ MODIFIER_S = _radlex("RID50710", "Lung-RADS S")
 CHANGE = _own("change", "Change since the prior CT")
 CHANGES = {
     Change.NEW: _own("new", "New"),
-    Change.GROWN: codes.SCT.IncreaseInSize,
+    Change.GROWING: codes.SCT.IncreaseInSize,
     Change.STABLE: codes.SCT.NoSignificantChangesInTheFinding,
-    Change.SHRUNK: codes.SCT.DecreaseInSize,
+    Change.SHRINKING: codes.SCT.DecreaseInSize,
     Change.UNCERTAIN: _own("uncertain", "Uncertain"),
 }
 REVIEW = _own("review", "Reader's review of the finding")

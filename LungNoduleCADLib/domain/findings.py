@@ -14,7 +14,7 @@ from LungNoduleCADLib.domain.provenance import Method, Provenance
 from LungNoduleCADLib.domain.quality import QualityFlag
 from LungNoduleCADLib.domain.study import SeriesDescription
 
-SCHEMA_VERSION = "1.2"
+SCHEMA_VERSION = "1.3"
 
 
 @dataclass(frozen=True)

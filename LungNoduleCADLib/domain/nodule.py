@@ -79,7 +79,9 @@ class Measurements:
 
     ``solid_*`` is the solid part (voxels above the solid threshold inside the mask); ``None`` where there is none to
     measure. ``mass_mg`` = volume x (mean HU + 1000) / 1000. ``zone`` is the third of the lung's height
-    (upper / middle / lower): not a lobe. ``lobe`` is ``None`` while no lobe model is trained.
+    (upper / middle / lower): not a lobe. ``lobe`` is ``None`` while no lobe model is trained. ``volume_again_mm3``: of
+    the outline drawn once more, from the middle of the first one (0: nothing was seen there); how far both agree says
+    how steady the outline is. ``None`` where nobody asked.
     """
 
     volume_mm3: float
@@ -92,6 +94,7 @@ class Measurements:
     solid_volume_mm3: float | None = None
     solid_axes: AxialAxes | None = None
     lobe: str | None = None
+    volume_again_mm3: float | None = None
 
 
 @dataclass(frozen=True)

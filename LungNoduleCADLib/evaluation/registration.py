@@ -1,15 +1,19 @@
-"""Landmark error of a registration: how far corresponding points are apart after it."""
+"""How good a registration is: how far corresponding points are apart after it, and whether it folds in the lungs."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
+import SimpleITK as sitk
 
 from LungNoduleCADLib.domain.geometry import Geometry
 from LungNoduleCADLib.errors import InputError
+from LungNoduleCADLib.evaluation.bootstrap import interval, number, resampled_rows
+
+JACOBIAN_GRID_MM = 2.5
 
 
 class PointTransform(Protocol):
@@ -20,16 +24,40 @@ class PointTransform(Protocol):
 
 @dataclass(frozen=True)
 class LandmarkError:
-    """Distances in mm; ``n_left_out`` landmarks lay outside of the images and were not used."""
+    """Distances in mm; ``n_left_out`` landmarks lay outside of the images and were not used.
+
+    ``mean_95_mm``, ``p95_95_mm``: 95 % intervals over 1000 bootstrap draws of the landmarks.
+    """
 
     n: int
     n_left_out: int
     initial_mean_mm: float
     mean_mm: float
+    mean_95_mm: tuple[float, float]
     sd_mm: float
     median_mm: float
     p95_mm: float
+    p95_95_mm: tuple[float, float]
     max_mm: float
+
+    def as_json(self) -> dict[str, object]:
+        """Its fields, to 0.001 mm."""
+        return {k: v if isinstance(v, int) else np.round(v, 3).tolist() for k, v in asdict(self).items()}
+
+
+@dataclass(frozen=True)
+class Folding:
+    """Jacobian determinants of a transform inside the lungs; a point folds where it is 0 or less."""
+
+    n: int
+    folding_fraction: float
+    jacobian_min: float
+    jacobian_p1: float
+    jacobian_p99: float
+
+    def as_json(self) -> dict[str, float | int | None]:
+        """Its fields, rounded."""
+        return {k: v if isinstance(v, int) else number(v) for k, v in asdict(self).items()}
 
 
 def landmark_error_mm(
@@ -70,15 +98,55 @@ def landmark_error_mm(
     current, prior = current_points[used], prior_points[used]
     moved = np.array([transform.TransformPoint([float(v) for v in point]) for point in current])
     error = np.linalg.norm(moved - prior, axis=1)
+    draws = [error[rows] for rows in resampled_rows([str(n) for n in range(len(error))])]
     return LandmarkError(
         n=int(used.sum()),
         n_left_out=int((~used).sum()),
         initial_mean_mm=float(np.linalg.norm(current - prior, axis=1).mean()),
         mean_mm=float(error.mean()),
+        mean_95_mm=interval(float(draw.mean()) for draw in draws),
         sd_mm=float(error.std()),
         median_mm=float(np.median(error)),
         p95_mm=float(np.percentile(error, 95)),
+        p95_95_mm=interval(float(np.percentile(draw, 95)) for draw in draws),
         max_mm=float(error.max()),
+    )
+
+
+def folding(transform: sitk.Transform, lungs: np.ndarray, geometry: Geometry) -> Folding:
+    """Jacobian determinants of the whole transform on a 2.5 mm grid inside the lungs.
+
+    Parameters
+    ----------
+    lungs : bool (K, J, I) on ``geometry``, the grid whose points ``transform`` maps.
+
+    Raises
+    ------
+    InputError : the lungs are empty.
+    """
+    where = np.argwhere(lungs)
+    if not len(where):
+        raise InputError("Folding cannot be measured", expected="a lung mask", got="an empty one")
+    first, last = geometry.to_lps_mm(where.min(axis=0)), geometry.to_lps_mm(where.max(axis=0))
+    low, high = np.minimum(first, last), np.maximum(first, last)
+    size = [int(n) for n in np.ceil((high - low) / JACOBIAN_GRID_MM) + 3]
+    origin = [float(v) for v in low - JACOBIAN_GRID_MM]
+    identity = list(np.eye(3).ravel())
+    field = sitk.TransformToDisplacementField(
+        transform, sitk.sitkVectorFloat64, size, origin, [JACOBIAN_GRID_MM] * 3, identity
+    )
+    jacobian = sitk.GetArrayFromImage(sitk.DisplacementFieldJacobianDeterminant(field))
+    lps = np.asarray(origin) + JACOBIAN_GRID_MM * np.stack(list(np.indices(jacobian.shape))[::-1], axis=-1)
+    kji = np.rint(geometry.to_kji(lps)).astype(int)
+    inside = np.all((kji >= 0) & (kji < lungs.shape), axis=-1)
+    inside[inside] = lungs[tuple(kji[inside].T)]
+    values = jacobian[inside]
+    return Folding(
+        n=int(values.size),
+        folding_fraction=float(np.mean(values <= 0)),
+        jacobian_min=float(values.min()),
+        jacobian_p1=float(np.percentile(values, 1)),
+        jacobian_p99=float(np.percentile(values, 99)),
     )
 
 

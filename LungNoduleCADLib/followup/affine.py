@@ -21,8 +21,9 @@ def register_affine(current: LungImages, prior: LungImages) -> sitk.AffineTransf
     Whole lungs start from their centroids. Lungs that a scan cuts off have misleading centroids, so apex on apex and
     base on base are tried too, and the start whose result makes the images agree best is kept.
     """
-    best, best_score = None, -np.inf
-    for start in _starts(current, prior):
+    starts = _starts(current, prior)
+    best, best_score = starts[0], -np.inf
+    for start in starts:
         for transform in (start, _fit(_distance_map(current), _distance_map(prior), start, "shape")):
             score = _agreement(current, prior, transform)
             if _plausible(transform) and score > best_score:

@@ -8,6 +8,7 @@ torch instance optimisation with local correlation, in error and in time.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
@@ -29,7 +30,7 @@ def displacement(
     current: LungImages, prior: LungImages, affine: sitk.Transform, report: Callable[[float], None]
 ) -> sitk.Image:
     """Displacement u (mm, LPS) on ``fine_grid(current)``: the prior's point is affine(x + u(x)). Zero at its border."""
-    field = None
+    field: Any = None
     for number, (spacing_mm, iterations) in enumerate(LEVELS):
         report(number / len(LEVELS))
         grid = grid_around(current, spacing_mm, MARGIN_MM)

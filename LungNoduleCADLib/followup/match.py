@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
@@ -13,9 +13,9 @@ from LungNoduleCADLib.domain.findings import StudyFindings
 from LungNoduleCADLib.domain.nodule import Nodule, Review
 from LungNoduleCADLib.domain.quality import QualityFlag, Severity
 from LungNoduleCADLib.domain.study import SeriesDescription
-from LungNoduleCADLib.errors import InputError
-from LungNoduleCADLib.followup.growth import classify_change, measure_growth
+from LungNoduleCADLib.followup.growth import classify_change, measure_growth, unsteadiness
 from LungNoduleCADLib.followup.register import Registration
+from LungNoduleCADLib.followup.series import slice_mm
 
 GATE_MM = 10.0
 FAILED_GATE_MM = 25.0
@@ -25,64 +25,27 @@ SIZE_LIMIT = 0.5
 TYPE_WEIGHT = 0.25
 ALONE_COST = 0.75  # for each of two nodules left without a partner
 AMBIGUITY = 0.3
+UNSURE_PAIR = QualityFlag(
+    "unreliable_registration",
+    Severity.WARNING,
+    "The scans could not be laid on each other, so this pair may be of two different nodules; look at both.",
+)
 WIDE_INTERVAL_PERCENT = 100.0
+UNSTEADY = 0.22  # |ln| of the ratio: a quarter, as much as counts for growth
 
 
-def check_order(prior: SeriesDescription, current: SeriesDescription) -> tuple[QualityFlag, ...]:
-    """Refuse scans of two people or in the wrong order; doubts about dates and identity come back as flags.
-
-    Raises
-    ------
-    InputError : different patients, or the prior is the later scan.
-    """
-    if prior.patient_key and current.patient_key and prior.patient_key != current.patient_key:
-        raise InputError(
-            "The two scans are of different patients",
-            expected="one patient ID in both",
-            got="two different ones",
-            todo="choose a prior scan of the same patient",
-        )
-    before, after = prior.study_date, current.study_date
-    if before and after and before > after:
-        raise InputError(
-            "The prior scan is later than the current one",
-            expected=f"a prior before {after}",
-            got=str(before),
-            todo="swap the two scans",
-        )
-    flags = []
-    if not (prior.patient_key and current.patient_key):
-        flags.append(
-            _warning(
-                "patient_unknown",
-                "At least one scan has no patient ID, so that both are of the same person was not checked.",
-            )
-        )
-    if prior.series_uid and prior.series_uid == current.series_uid:
-        flags.append(_warning("same_series", "Prior and current are the same series: no change can be seen."))
-    if not (before and after):
-        flags.append(
-            _warning(
-                "date_missing",
-                "At least one scan has no study date, so no doubling time and no 12-month growth can be given.",
-            )
-        )
-    elif before == after:
-        flags.append(
-            _warning(
-                "same_day",
-                "Both scans are of the same day: a change in volume is measurement error, and "
-                "no doubling time is given.",
-            )
-        )
-    return tuple(flags)
-
-
-def match_nodules(prior: StudyFindings, current: StudyFindings, registration: Registration) -> tuple[NoduleMatch, ...]:
+def match_nodules(
+    prior: StudyFindings, current: StudyFindings, registration: Registration, *, same_image: bool = False
+) -> tuple[NoduleMatch, ...]:
     """One-to-one pairs at the lowest total cost of registered distance, size and type; then what has no partner.
 
-    Rejected nodules take no part. Rows: the current nodules in their order, then the prior ones that are gone. A place
-    that the other scan does not show is ``uncertain``, neither new nor gone. Doubts are in each row's flags.
+    Rejected nodules take no part. Rows: the current nodules in their order, then the prior ones that resolved. A place
+    that the other scan does not show, or that a failed registration points at, is ``uncertain``, neither new nor
+    resolved. Doubts are in each row's flags.
+
+    Parameters
+    ----------
+    same_image : both studies are of one and the same scan.
     """
     before = [n for n in prior.nodules if n.review is not Review.REJECTED]
     after = [n for n in current.nodules if n.review is not Review.REJECTED]
@@ -92,7 +55,16 @@ def match_nodules(prior: StudyFindings, current: StudyFindings, registration: Re
     for c, nodule in enumerate(after):
         if c in partners:
             p = partners[c]
-            rows.append(_pair(before[p], nodule, prior, current, table, (p, c), _rivals(table, before, after, (p, c))))
+            rivals = _rivals(table, before, after, (p, c))
+            growth = measure_growth(
+                before[p],
+                nodule,
+                _interval_days(prior.series, current.series),
+                (slice_mm(prior), slice_mm(current)),
+                same_image=same_image,
+            )
+            row = _pair(before[p], nodule, growth, float(table.distance_mm[p, c]), rivals)
+            rows.append(replace(row, flags=(*row.flags, UNSURE_PAIR)) if registration.failed else row)
         else:
             seen = prior.geometry.contains(registration.to_prior_lps_mm(nodule.centroid_lps_mm))
             near = [before[p].id for p in np.flatnonzero(np.isfinite(table.cost[:, c]))]
@@ -100,7 +72,7 @@ def match_nodules(prior: StudyFindings, current: StudyFindings, registration: Re
                 NoduleMatch(
                     None,
                     nodule.id,
-                    Change.NEW if seen else Change.UNCERTAIN,
+                    Change.NEW if seen and not registration.failed else Change.UNCERTAIN,
                     flags=_alone_flags("prior", seen, near, registration),
                 )
             )
@@ -112,7 +84,7 @@ def match_nodules(prior: StudyFindings, current: StudyFindings, registration: Re
                 NoduleMatch(
                     nodule.id,
                     None,
-                    Change.GONE if seen else Change.UNCERTAIN,
+                    Change.RESOLVED if seen and not registration.failed else Change.UNCERTAIN,
                     flags=_alone_flags("current", seen, near, registration),
                 )
             )
@@ -173,32 +145,17 @@ def _rivals(table: _Table, before: list[Nodule], after: list[Nodule], pair: tupl
     return names + [f"current {after[d].id}" for d in np.flatnonzero(table.cost[p] <= limit) if d != c]
 
 
-def _pair(
-    old: Nodule,
-    new: Nodule,
-    prior: StudyFindings,
-    current: StudyFindings,
-    table: _Table,
-    pair: tuple[int, int],
-    rivals: list[str],
-) -> NoduleMatch:
-    interval = _interval_days(prior.series, current.series)
-    growth = measure_growth(old, new, interval, (_slice_mm(prior), _slice_mm(current)))
+def _pair(old: Nodule, new: Nodule, growth: Growth | None, distance_mm: float, rivals: list[str]) -> NoduleMatch:
     flags = []
     if rivals:
         flags.append(_warning("ambiguous_match", f"Could also belong to {', '.join(rivals)}; look at the pair."))
     if growth is None:
         flags.append(_warning("growth_not_measured", "One of the two could not be measured, so no change is given."))
+        change = Change.UNCERTAIN
     else:
         flags += _growth_flags(old, new, growth)
-    return NoduleMatch(
-        prior_id=old.id,
-        current_id=new.id,
-        change=classify_change(growth) if growth else Change.UNCERTAIN,
-        distance_mm=round(float(table.distance_mm[pair]), 2),
-        growth=growth,
-        flags=tuple(flags),
-    )
+        change = classify_change(growth.volume_change_percent, growth.volume_change_interval_95_percent)
+    return NoduleMatch(old.id, new.id, change, round(distance_mm, 2), growth, tuple(flags))
 
 
 def _growth_flags(old: Nodule, new: Nodule, growth: Growth) -> list[QualityFlag]:
@@ -212,6 +169,14 @@ def _growth_flags(old: Nodule, new: Nodule, growth: Growth) -> list[QualityFlag]
                 "subsolid or thick slices).",
             )
         )
+    for when, nodule in (("prior", old), ("current", new)):
+        size = nodule.measurements
+        if size and unsteadiness(size.volume_mm3, size.volume_again_mm3) > UNSTEADY:
+            message = (
+                f"Drawn again, the outline in the {when} scan has {size.volume_again_mm3:.0f} instead of "
+                f"{size.volume_mm3:.0f} mm³: check it."
+            )
+            flags.append(_warning("unsteady_outline", message))
     if old.mask and new.mask and old.mask.method != new.mask.method:
         flags.append(
             _warning(
@@ -250,10 +215,6 @@ def _alone_flags(other: str, seen: bool, near: list[str], registration: Registra
 def _named(nodule: Nodule) -> str:
     method = nodule.mask.method if nodule.mask else None
     return f"{method.name} {method.version}" if method else "nothing"
-
-
-def _slice_mm(findings: StudyFindings) -> float:
-    return max(findings.geometry.spacing_kji_mm[0], findings.series.slice_thickness_mm or 0.0)
 
 
 def _interval_days(prior: SeriesDescription, current: SeriesDescription) -> int | None:

@@ -153,7 +153,7 @@ class _Fit:
             dice=_overlap(fixed, moved),
             surface_distance_mm=_surface_distance_mm(fixed.lungs & both, moved.lungs & both, both, spacing_mm),
             correlation=_similarity(fixed, pattern, moved, grid),
-            coverage=float(np.count_nonzero(fixed.lungs & both) / max(1, np.count_nonzero(fixed.lungs))),
+            coverage=int(np.count_nonzero(fixed.lungs & both)) / max(1, int(np.count_nonzero(fixed.lungs))),
         )
 
 

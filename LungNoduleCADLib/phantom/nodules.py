@@ -21,8 +21,8 @@ _SAMPLES = 5
 @dataclass(frozen=True)
 class NodulePlan:
     """A nodule to build. Diameters are those of a ball of the same volume; ``growth_factor`` is follow-up volume over
-    baseline volume. ``change`` NEW is in the follow-up only, GONE in the baseline only; sizes are those of the scan in
-    which it is first seen."""
+    baseline volume. ``change`` NEW is in the follow-up only, RESOLVED in the baseline only; sizes are those of the
+    scan in which it is first seen."""
 
     id: str
     type: NoduleType
@@ -37,13 +37,13 @@ class NodulePlan:
 
 
 DEFAULT_NODULES = (
-    NodulePlan("P1", NoduleType.SOLID, 9.0, Side.RIGHT, (15, 55), Change.GROWN, growth_factor=2.0),
+    NodulePlan("P1", NoduleType.SOLID, 9.0, Side.RIGHT, (15, 55), Change.GROWING, growth_factor=2.0),
     NodulePlan("P2", NoduleType.PART_SOLID, 15.0, Side.LEFT, (10, 55), core_diameter_mm=7.0),
     NodulePlan("P3", NoduleType.GROUND_GLASS, 12.0, Side.RIGHT, (-35, 10)),
     NodulePlan("P4", NoduleType.SOLID, 10.0, Side.LEFT, (-30, 20), on_pleura=True),
     NodulePlan("P5", NoduleType.SOLID, 6.6, Side.LEFT, (-50, 10)),
     NodulePlan("P6", NoduleType.SOLID, 7.0, Side.RIGHT, (-40, 60), Change.NEW),
-    NodulePlan("P7", NoduleType.SOLID, 6.5, Side.LEFT, (30, 70), Change.GONE),
+    NodulePlan("P7", NoduleType.SOLID, 6.5, Side.LEFT, (30, 70), Change.RESOLVED),
     NodulePlan("P8", NoduleType.SOLID, 13.0, Side.RIGHT, (-50, 0), lobulation=0.14),
 )
 

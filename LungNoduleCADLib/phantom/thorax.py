@@ -150,7 +150,7 @@ def _put_nodule(
 ) -> tuple[PhantomNodule, NoduleMask] | None:
     """Blend a nodule in if it is there now and (not) ground glass; vessels run through that, not over solid."""
     plan = nodule.plan
-    absent = plan.change is (Change.GONE if follow_up else Change.NEW)
+    absent = plan.change is (Change.RESOLVED if follow_up else Change.NEW)
     if absent or (plan.type is NoduleType.SOLID) is ground_glass:
         return None
     growth = plan.growth_factor ** (1 / 3) if follow_up else 1.0
@@ -160,7 +160,7 @@ def _put_nodule(
     core = None
     if nodule.core:
         core = _volume_mm3(_blend(hu, geometry, nodule.core.scaled(growth), centre, CORE_HU, follow_up))
-    seen_twice = plan.change not in (Change.NEW, Change.GONE)
+    seen_twice = plan.change not in (Change.NEW, Change.RESOLVED)
     changed = seen_twice and abs(plan.growth_factor - 1.0) > 1e-9
     volume = _volume_mm3(mask)
     truth = PhantomNodule(

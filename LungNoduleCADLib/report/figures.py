@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from textwrap import fill
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -13,6 +13,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
+from LungNoduleCADLib.domain.comparison import TimePoint
 from LungNoduleCADLib.domain.ct import CtVolume
 from LungNoduleCADLib.domain.masks import LungMask
 from LungNoduleCADLib.domain.nodule import AxialAxes, Nodule, Point, Saliency
@@ -100,45 +101,46 @@ def save_overview(nodules: Iterable[Nodule], ct: CtVolume, lungs: LungMask, path
     _save(figure, path)
 
 
-def save_growth(
-    volumes: tuple[float, float],
-    interval_95: tuple[float, float] | None,
-    labels: tuple[str, str],
-    target: Path | BinaryIO,
-) -> None:
-    """Volume (mm³) prior and current, with the 95 % interval of the change as an error bar on the current volume."""
+def save_growth(points: Sequence[TimePoint], target: Path | BinaryIO) -> None:
+    """Volume (mm³) over all exams that show the nodule, each with the 95 % interval of one measurement as error bar.
+
+    The exams stand as far apart as their dates; at equal distances where a date is unknown.
+    """
+    shown = [point for point in points if point.volume_mm3 is not None]
+    dated = all(point.days is not None for point in shown) and len({point.days for point in shown}) == len(shown)
+    days = [-float(point.days or 0) if dated else float(n) for n, point in enumerate(shown)]
+    volumes = np.array([point.volume_mm3 for point in shown], float)
+    ends = np.array([point.volume_interval_95_mm3 or (point.volume_mm3,) * 2 for point in shown], float).reshape(-1, 2)
     figure = Figure(figsize=(2.5, 1.75), dpi=_DPI)
     ax = figure.add_subplot()
-    ax.plot([0, 1], volumes, "-o", color="#1f3a5f", ms=4, lw=1.2)
-    top = max(volumes)
-    if interval_95:
-        low, high = interval_95
-        ax.errorbar(
-            [1],
-            [volumes[1]],
-            yerr=[[max(volumes[1] - low, 0)], [max(high - volumes[1], 0)]],
-            color="#1f3a5f",
-            capsize=4,
-            lw=1.2,
-        )
-        top = max(top, high)
-    for x, volume in enumerate(volumes):
+    errors = [volumes - ends[:, 0], ends[:, 1] - volumes]
+    ax.errorbar(days, volumes, yerr=errors, fmt="-o", color="#1f3a5f", ms=4, lw=1.2, capsize=4)
+    span = (max(days) - min(days)) or 1.0
+    for n, (x, volume) in enumerate(zip(days, volumes, strict=True)):
+        last = n == len(days) - 1 and n > 0
         ax.annotate(
             f"{volume:.0f}",
             (x, volume),
-            (8 if x == 0 else -8, 0),
+            (-6 if last else 6, 0),
             textcoords="offset points",
             fontsize=7,
-            ha="left" if x == 0 else "right",
-            va="bottom" if x else "top",
+            ha="right" if last else "left",
+            va="bottom" if last else "top",
         )
-    ax.set_xticks([0, 1], labels, fontsize=7)
-    ax.set(xlim=(-0.35, 1.35), ylim=(0, top * 1.15 or 1))
+    names = [point.study_date.isoformat() if point.study_date else _unnamed(n, shown) for n, point in enumerate(shown)]
+    ax.set_xticks(days, names, fontsize=7 if len(shown) < 3 else 5)
+    if len(shown) > 2:
+        ax.tick_params(axis="x", rotation=30)
+    ax.set(xlim=(min(days) - 0.18 * span, max(days) + 0.18 * span), ylim=(0, ends.max() * 1.1 or 1))
     ax.set_ylabel("volume (mm³)", fontsize=7)
     ax.tick_params(axis="y", labelsize=7)
     ax.spines[["top", "right"]].set_visible(False)
     figure.tight_layout(pad=0.4)
     _save(figure, target)
+
+
+def _unnamed(number: int, points: Sequence[TimePoint]) -> str:
+    return "current" if number == len(points) - 1 else "prior"
 
 
 def view_width_mm(nodules: Iterable[Nodule]) -> float:

@@ -19,7 +19,14 @@ from cattrs.preconf.json import make_converter
 
 from LungNoduleCADLib import RESEARCH_USE_ONLY
 from LungNoduleCADLib.domain.clinical import ClinicalContext
-from LungNoduleCADLib.domain.comparison import Growth, NoduleMatch, RegistrationQuality, StudyComparison
+from LungNoduleCADLib.domain.comparison import (
+    EarlierExam,
+    Growth,
+    NoduleMatch,
+    NoduleSeries,
+    RegistrationQuality,
+    StudyComparison,
+)
 from LungNoduleCADLib.domain.findings import (
     SCHEMA_VERSION,
     Edit,
@@ -254,6 +261,8 @@ def _comparison_to_json(comparison: StudyComparison | None) -> dict[str, Any] | 
         "matches": [_match_to_json(match) for match in comparison.matches],
         "registration": _converter.unstructure(comparison.registration),
         "flags": _converter.unstructure(comparison.flags),
+        "earlier": _converter.unstructure(comparison.earlier),
+        "series": _converter.unstructure(comparison.series),
     }
 
 
@@ -265,6 +274,8 @@ def _comparison_from_json(document: dict[str, Any] | None) -> StudyComparison | 
         interval_days=document["interval_days"],
         registration=_converter.structure(document["registration"], RegistrationQuality | None),  # type: ignore[arg-type]
         flags=_converter.structure(document["flags"], tuple[QualityFlag, ...]),
+        earlier=_converter.structure(document["earlier"], tuple[EarlierExam, ...]),
+        series=_converter.structure(document["series"], tuple[NoduleSeries, ...]),
     )
 
 

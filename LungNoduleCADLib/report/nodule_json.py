@@ -102,7 +102,16 @@ def nodule_from_json(record: dict[str, Any], converter: Converter) -> Nodule:
     )
 
 
-_MEASURED = ("volume_mm3", "mean_hu", "mass_mg", "zone", "lobe", "distance_to_pleura_mm", "solid_volume_mm3")
+_MEASURED = (
+    "volume_mm3",
+    "mean_hu",
+    "mass_mg",
+    "zone",
+    "lobe",
+    "distance_to_pleura_mm",
+    "solid_volume_mm3",
+    "volume_again_mm3",
+)
 
 
 def _measurements_to_json(measured: Measurements | None, converter: Converter) -> dict[str, Any]:

@@ -65,7 +65,8 @@ LIMITS = (
     "2015, for nodules found by chance. With known cancer or immunosuppression none of them goes without the reader's "
     "judgement.",
     "Volumes and diameters depend on slice thickness, kernel, dose, contrast and breath-hold; a change smaller than "
-    "its interval may be none.",
+    "its interval may be none. The interval of a change holds this software's own error; of patients scanned twice, "
+    "volumes of unchanged nodules differ by up to about a quarter.",
     "A heat map shows where a score came from in the network, not where disease is. Each map has its own scale.",
 )
 
@@ -235,6 +236,12 @@ def _comparison(findings: StudyFindings) -> Iterator[Flowable]:
         )
     for flag in comparison.flags:
         yield text(flag.message, BULLET, label=f"{flag.severity.capitalize()}:", bulletText="•")
+    for exam in comparison.earlier:
+        failed = "could not be laid onto the current CT, its sizes are left out" if exam.failed else "measured too"
+        overlap = f"lung overlap {exam.registration.lung_dice_after:.2f}"
+        yield text(f"{words.day(exam.study_date)}, {exam.days} days earlier: {failed} ({overlap}).", NOTE)
+        for flag in exam.flags:
+            yield text(flag.message, BULLET, label=f"{flag.severity.capitalize()}:", bulletText="•")
 
 
 def _nodule_table(findings: StudyFindings, width: float) -> Iterator[Flowable]:

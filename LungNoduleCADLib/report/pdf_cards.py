@@ -11,9 +11,10 @@ from reportlab.lib.colors import HexColor
 from reportlab.lib.units import mm
 from reportlab.platypus import CondPageBreak, Flowable, Image, KeepTogether, Spacer, Table
 
-from LungNoduleCADLib.domain.comparison import NoduleMatch
+from LungNoduleCADLib.domain.comparison import NoduleSeries, TimePoint
 from LungNoduleCADLib.domain.findings import StudyFindings
 from LungNoduleCADLib.domain.nodule import Nodule
+from LungNoduleCADLib.followup.series import series_of
 from LungNoduleCADLib.report import words
 from LungNoduleCADLib.report.pdf_style import BAR, BODY, BULLET, CATEGORY_COLOR, LINE, NOTE, table_style, text
 
@@ -49,7 +50,7 @@ def _as_jpeg(path: Path, _changed_ns: int) -> bytes:
 
 def nodule_card(nodule: Nodule, findings: StudyFindings, images: Path, width: float) -> Iterator[Flowable]:
     """The card; it starts on a new page rather than being torn apart."""
-    match = words.match_of(nodule, findings)
+    series = series_of(findings, nodule.id)
     parts: list[Flowable] = [Spacer(1, 4 * mm), _bar(nodule, width), Spacer(1, 1 * mm)]
     views = picture(images / f"{nodule.id}.png", width)
     if views:
@@ -58,7 +59,7 @@ def nodule_card(nodule: Nodule, findings: StudyFindings, images: Path, width: fl
     else:
         parts.append(text("Key images are not available.", NOTE))
     parts += [Spacer(1, 1 * mm), _facts(nodule, findings, width)]
-    parts += _change(nodule, match, findings, images, width)
+    parts += _change(nodule, series, images, width)
     yield CondPageBreak(CARD_START)
     yield KeepTogether(parts)
 
@@ -78,7 +79,8 @@ def _bar(nodule: Nodule, width: float) -> Table:
 
 def _facts(nodule: Nodule, findings: StudyFindings, width: float) -> Table:
     rows: list[tuple[str, str | list[Flowable]]] = [*words.card(nodule, findings)]
-    rows.insert(-1 if words.match_of(nodule, findings) else len(rows), ("Lung-RADS", _lung_rads(nodule)))
+    before = next((n for n, (label, _) in enumerate(rows) if label == words.COMPARISON), len(rows))
+    rows.insert(before, ("Lung-RADS", _lung_rads(nodule)))
     if doubts := words.doubts(nodule, findings):
         rows.append(("Please check", [text(message, BULLET, bulletText="•") for message in doubts]))
     cells = [[text("", label=label), text(value) if isinstance(value, str) else value] for label, value in rows]
@@ -108,12 +110,10 @@ def _lung_rads(nodule: Nodule) -> list[Flowable]:
     return lines + [text(note, BULLET, bulletText="•") for note in assessment.notes]
 
 
-def _change(
-    nodule: Nodule, match: NoduleMatch | None, findings: StudyFindings, images: Path, width: float
-) -> list[Flowable]:
+def _change(nodule: Nodule, series: NoduleSeries | None, images: Path, width: float) -> list[Flowable]:
     """Prior and current cut beside the growth plot, where there is a pair."""
     pair = picture(images / f"{nodule.id}_prior.png", width * 0.50)
-    plot = _growth_plot(nodule, match, findings, width * 0.36)
+    plot = _growth_plot(series, width * 0.36)
     if pair is None and plot is None:
         return []
     table = Table([[pair or [], plot or []]], [width * 0.58, width * 0.42])
@@ -121,30 +121,20 @@ def _change(
     return [Spacer(1, 1.5 * mm), table]
 
 
-def _growth_plot(nodule: Nodule, match: NoduleMatch | None, findings: StudyFindings, width: float) -> Image | None:
-    earlier = findings.prior.nodules if findings.prior and match else ()
-    prior = next((before for before in earlier if match and before.id == match.prior_id), None)
-    if (
-        prior is None
-        or prior.measurements is None
-        or nodule.measurements is None
-        or match is None
-        or match.growth is None
-    ):
+def _growth_plot(series: NoduleSeries | None, width: float) -> Image | None:
+    """Volumes of all exams; nothing where fewer than two show the nodule."""
+    points = [point for point in series.points if point.volume_mm3 is not None] if series else []
+    if len(points) < 2:
         return None
-    before, now = prior.measurements.volume_mm3, nodule.measurements.volume_mm3
-    low, high = (before * (1 + change / 100) for change in match.growth.volume_change_interval_95_percent)
-    days = (findings.prior.series.study_date, findings.series.study_date) if findings.prior else (None, None)
-    labels = tuple(value.isoformat() if value else name for value, name in zip(days, ("prior", "current"), strict=True))
-    image = Image(BytesIO(_drawn_growth((before, now), (low, high), labels)))  # type: ignore[arg-type]
+    image = Image(BytesIO(_drawn_growth(tuple(points))))
     image.drawWidth, image.drawHeight = width, width * image.imageHeight / image.imageWidth
     return image
 
 
 @lru_cache(maxsize=256)
-def _drawn_growth(volumes: tuple[float, float], interval_95: tuple[float, float], labels: tuple[str, str]) -> bytes:
+def _drawn_growth(points: tuple[TimePoint, ...]) -> bytes:
     from LungNoduleCADLib.report.figures import save_growth
 
     drawing = BytesIO()
-    save_growth(volumes, interval_95, labels, drawing)
+    save_growth(points, drawing)
     return drawing.getvalue()

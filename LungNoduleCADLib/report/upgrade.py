@@ -46,6 +46,27 @@ def _nodule_from_1_1(nodule: Document) -> Document:
     return {**unknown, **nodule, "malignancy": malignancy}
 
 
+def _from_1_2(document: Document) -> Document:
+    """1.3 named changes as they go on (growing, not grown), added mass, bands of doubling times, and series."""
+    document = _stepped(document, "1.3", lambda nodule: {**nodule, "volume_again_mm3": None})
+    comparison = document.get("comparison")
+    if not comparison:
+        return document
+    matches = [_match_from_1_2(match) for match in comparison["matches"]]
+    return {**document, "comparison": {**comparison, "matches": matches, "earlier": [], "series": []}}
+
+
+def _match_from_1_2(match: Document) -> Document:
+    names = {"grown": "growing", "shrunk": "shrinking", "gone": "resolved"}
+    measured = match["volume_change_percent"] is not None
+    return {
+        **match,
+        "change": names.get(match["change"], match["change"]),
+        "vdt_bands": [] if measured else None,
+        **dict.fromkeys(("mass_change_percent", "mass_change_interval_95_percent", "mdt_days", "mdt_interval_95_days")),
+    }
+
+
 def _stepped(document: Document, version: str, nodule: Callable[[Document], Document]) -> Document:
     prior = document.get("prior")
     return {
@@ -56,4 +77,4 @@ def _stepped(document: Document, version: str, nodule: Callable[[Document], Docu
     }
 
 
-_STEPS: dict[Any, Callable[[Document], Document]] = {"1.0": _from_1_0, "1.1": _from_1_1}
+_STEPS: dict[Any, Callable[[Document], Document]] = {"1.0": _from_1_0, "1.1": _from_1_1, "1.2": _from_1_2}

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from datetime import date
-from math import exp
 
-from LungNoduleCADLib.domain.comparison import Growth, NoduleMatch
+from LungNoduleCADLib.domain.comparison import DoublingBand, Growth, NoduleMatch, NoduleSeries
 from LungNoduleCADLib.domain.findings import EditAction, StudyFindings
 from LungNoduleCADLib.domain.lung_rads import LungRadsAssessment, LungRadsCategory
 from LungNoduleCADLib.domain.nodule import (
@@ -22,12 +21,15 @@ from LungNoduleCADLib.domain.nodule import (
 )
 from LungNoduleCADLib.domain.provenance import Method
 from LungNoduleCADLib.domain.risk import RiskEstimate
-from LungNoduleCADLib.followup.growth import Z95, log_volume_sd
+from LungNoduleCADLib.followup.growth import common_kind, volume_interval_95_mm3
+from LungNoduleCADLib.followup.series import series_of, slice_mm
 from LungNoduleCADLib.guidelines.by_chance import recommendations
 from LungNoduleCADLib.guidelines.incidental import Recommendation
+from LungNoduleCADLib.guidelines.lung_rads_2022 import is_growth
 from LungNoduleCADLib.guidelines.risk import LABELS as RISK_LABELS
 
 NONE = "–"
+COMPARISON = "Comparison"
 NO_HISTOLOGY = "histology is decided by tissue; no trained weights"
 
 _EDITED = {
@@ -126,9 +128,9 @@ def volume_in_full(nodule: Nodule, findings: StudyFindings) -> str:
     measured = nodule.measurements
     if measured is None or measured.volume_mm3 <= 0:
         return volume(nodule)
-    slice_mm = max(findings.geometry.spacing_kji_mm[0], findings.series.slice_thickness_mm or 0.0)
-    sd = log_volume_sd(measured.volume_mm3, nodule.type.type if nodule.type else None, slice_mm)
-    low, high = (measured.volume_mm3 * exp(sign * Z95 * sd) for sign in (-1, 1))
+    low, high = volume_interval_95_mm3(
+        measured.volume_mm3, common_kind(nodule), slice_mm(findings), measured.volume_again_mm3
+    )
     return f"{volume(nodule)} (measurement error, 95%: {low:,.0f} to {high:,.0f} mm³)"
 
 
@@ -259,7 +261,12 @@ def card(nodule: Nodule, findings: StudyFindings) -> Iterator[tuple[str, str]]:
     yield "Histology", histology(nodule.histology)
     yield "Not screening", by_chance(recommendations(nodule, findings))
     if match := match_of(nodule, findings):
-        yield "Comparison", f"{growth(match)}."
+        yield COMPARISON, f"{growth(match)}."
+        if match.growth:
+            yield "Growth rules", f"{growth_rules(match.growth)}."
+    series = series_of(findings, nodule.id)
+    if series and series.change:
+        yield "All exams", f"{over_all_exams(series)}."
 
 
 def by_chance(said: Sequence[Recommendation]) -> str:
@@ -286,16 +293,49 @@ def doubts(nodule: Nodule, findings: StudyFindings) -> list[str]:
 
 def doubling_time(growth: Growth) -> str:
     """VDT with its interval; none where the change lies within the measurement error, for then it means nothing."""
-    if growth.vdt_days is None:
-        return "volume-doubling time not defined (no change, or dates unknown)"
-    interval = growth.vdt_interval_95_days
+    return _doubling("volume", growth.vdt_days, growth.vdt_interval_95_days)
+
+
+def _doubling(what: str, days: float | None, interval: tuple[float | None, float | None] | None) -> str:
+    if days is None:
+        return f"{what}-doubling time not defined (no change, or dates unknown)"
     if interval is not None and None in interval:
         least = f"; if it grows, it doubles in no less than {interval[0]:,.0f} days" if interval[0] else ""
-        return f"volume-doubling time not determined: the change lies within the measurement error{least}"
-    if growth.vdt_days < 0:
-        return f"volume halving in {-growth.vdt_days:,.0f} days"
-    text = f"volume-doubling time {growth.vdt_days:,.0f} days"
+        return f"{what}-doubling time not determined: the change lies within the measurement error{least}"
+    if days < 0:
+        return f"{what} halving in {-days:,.0f} days"
+    text = f"{what}-doubling time {days:,.0f} days"
     return text if interval is None else f"{text} (95% interval {interval[0]:,.0f} to {interval[1]:,.0f} days)"
+
+
+def growth_rules(change: Growth) -> str:
+    """What the rules for growth say: Lung-RADS by diameter, BTS and NELSON by volume; and the mass beside them."""
+    grows, slow = is_growth(change.mean_diameter_change_mm, change.interval_days)
+    by_diameter = "more than" if grows else "not more than"
+    over = " (over more than 12 months)" if slow else ""
+    parts = [f"Lung-RADS: mean diameter {by_diameter} 1.5 mm in 12 months{over}"]
+    bands = change.vdt_bands
+    if len(bands) == 1:
+        said = "not growing" if bands[0] is DoublingBand.NOT_GROWING else f"volume-doubling time {bands[0]}"
+        parts.append(f"BTS and NELSON: {said}")
+    elif bands:
+        parts.append(f"BTS and NELSON: the interval reaches from {bands[0]} to {bands[-1]}, not decided")
+    if change.mass_change_percent is not None and change.mass_change_interval_95_percent is not None:
+        low, high = change.mass_change_interval_95_percent
+        doubling = _doubling("mass", change.mdt_days, change.mdt_interval_95_days)
+        parts.append(f"mass {change.mass_change_percent:+.0f}% (95% interval {low:+.0f}% to {high:+.0f}%), {doubling}")
+    return "; ".join(parts)
+
+
+def over_all_exams(series: NoduleSeries) -> str:
+    """The growth rate that fits all exams: ``growing over 4 exams since 2021-01-02: volume +60% (…)``."""
+    shown = [point for point in series.points if point.volume_mm3 is not None]
+    low, high = series.volume_change_interval_95_percent or (0.0, 0.0)
+    doubling = _doubling("volume", series.vdt_days, series.vdt_interval_95_days)
+    return (
+        f"{series.change} over {len(shown)} exams since {day(shown[0].study_date)}: volume "
+        f"{series.volume_change_percent:+.0f}% (95% interval {low:+.0f}% to {high:+.0f}%); {doubling}"
+    )
 
 
 def growth(match: NoduleMatch) -> str:
@@ -313,7 +353,7 @@ def growth(match: NoduleMatch) -> str:
 
 
 def change_short(match: NoduleMatch | None) -> str:
-    """For the table: ``grown +48%``."""
+    """For the table: ``growing +48%``."""
     if match is None:
         return NONE
     return f"{match.change} {match.growth.volume_change_percent:+.0f}%" if match.growth else match.change.value
@@ -354,7 +394,7 @@ def technique(findings: StudyFindings) -> str:
 
 
 def counts(findings: StudyFindings) -> str:
-    """``3 nodules: 1 grown, 1 new, 1 stable; 1 gone`` of the comparison."""
+    """``1 growing, 1 new, 1 resolved`` of the comparison."""
     matches = findings.comparison.matches if findings.comparison else ()
     rejected = {n.id for n in findings.nodules if n.review is Review.REJECTED}
     changes = [match.change.value for match in matches if match.current_id not in rejected]

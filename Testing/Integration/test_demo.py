@@ -61,7 +61,7 @@ def test_the_results_folder_is_whole(demo: Path) -> None:
     assert expected <= {path.name for path in demo.iterdir()}
     findings = json.loads((demo / "findings.json").read_text(encoding="utf-8"))
     changes = {match["change"] for match in findings["comparison"]["matches"]}
-    assert {"new", "gone", "grown", "stable"} <= changes
+    assert {"new", "resolved", "growing", "stable"} <= changes
     for nodule in findings["nodules"]:
         estimate = nodule["malignancy"]
         if Saliency.score_is_low(estimate["probability"], estimate["encoder_probability"]):
@@ -98,3 +98,17 @@ def test_results_made_of_earlier_results_are_on_the_grid_of_the_whole_scan(demo:
         assert layers.GetSize() == before.GetSize() == (*reversed(whole["geometry"]["shape_kji"]),)
         same = sitk.GetArrayFromImage(layers)[..., 1] == sitk.GetArrayFromImage(before)[..., 1]
         assert same.all()
+
+
+def test_a_scan_compared_with_itself_has_not_changed(demo: Path, tmp_path: Path) -> None:
+    prior, out = str(demo / "prior"), tmp_path / "out"
+
+    assert main(["compare", prior, prior, "-o", str(out), "--device", "cpu", "--progress", "none"]) == 0
+
+    comparison = json.loads((out / "findings.json").read_text(encoding="utf-8"))["comparison"]
+    assert "same_series" in {flag["code"] for flag in comparison["flags"]}
+    assert comparison["matches"]
+    for match in comparison["matches"]:
+        assert match["prior_id"] == match["current_id"]
+        assert match["change"] == "stable"
+        assert abs(match["volume_change_percent"]) <= 1

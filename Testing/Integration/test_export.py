@@ -87,7 +87,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     current, ct, lungs = _study(place / "dicom/follow-up", True)
     before, now = ({nodule.id for nodule in study.nodules} for study in (prior, current))
     growth = Growth(270, 48.5, (20.0, 80.0), 1.5, 473.2, (300.0, 900.0))
-    matches = [NoduleMatch(name, name, Change.GROWN, 1.0, growth) for name in sorted(before & now)]
+    matches = [NoduleMatch(name, name, Change.GROWING, 1.0, growth) for name in sorted(before & now)]
     matches += [NoduleMatch(None, name, Change.NEW) for name in sorted(now - before)]
     comparison = StudyComparison(tuple(matches), 270, None)
     findings = assess_findings(replace(current, comparison=comparison, prior=assess_findings(prior)))

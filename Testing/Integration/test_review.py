@@ -135,7 +135,7 @@ def test_every_correction_is_answered_and_on_disk_with_all_that_follows(out, rev
     answer = process.ask("delete", nodule="N7")
     assert (answer["removed"], answer["added"]) == (["N7"], [])
     assert not (out / "saliency" / "N7.nrrd").exists()
-    assert {m["change"] for m in answer["findings"]["comparison"]["matches"] if m["current_id"] is None} == {"gone"}
+    assert {m["change"] for m in answer["findings"]["comparison"]["matches"] if m["current_id"] is None} == {"resolved"}
 
     place = nodule_of({"findings": first}, "N7")["centroid_lps_mm"]
     answer = process.ask("add", point_lps_mm=place)

@@ -140,6 +140,6 @@ def test_the_command_line_understands_what_the_panel_starts(adapter: Path) -> No
 
     parsed = parser.parse_args(arguments)
 
-    assert (parsed.input, parsed.out, parsed.prior) == (Path("scan"), Path("results"), Path("prior"))
+    assert (parsed.input, parsed.out, parsed.prior) == (Path("scan"), Path("results"), [Path("prior")])
     assert (parsed.device, parsed.progress) == ("cpu", "jsonl")
     assert (parsed.date, parsed.prior_date) == (date(2020, 1, 31), date(2019, 7, 31))

@@ -127,15 +127,15 @@ def rows_pair_the_nodules_and_say_what_changed(test):
     test.assertEqual(
         [row.texts for row in panel.comparison.rows],
         [
-            ("N1 → N1", "grown", "8.0 → 10.0", "+95%\n+56 to +134%", "191\n150 to 286"),
+            ("N1 → N1", "growing", "8.0 → 10.0", "+95%\n+56 to +134%", "191\n150 to 286"),
             ("N2 → N2", "stable", "6.0 → 6.0", "+0%\n-20 to +20%", "–"),
-            ("N3 → –", "gone", "6.0 → –", "–", "–"),
+            ("N3 → –", "resolved", "6.0 → –", "–", "–"),
         ],
     )
     table = panel.comparison.ui.comparisonTable
     test.assertEqual(table.rowCount, 3)
     test.assertEqual(table.item(0, 4).text(), panel.comparison.rows[0].texts[4])
-    test.assertIn("grown (N1 in the prior CT): volume +95%", table.item(0, 0).toolTip())
+    test.assertIn("growing (N1 in the prior CT): volume +95%", table.item(0, 0).toolTip())
 
 
 def a_doubling_time_stands_only_where_it_is_determined(test):
@@ -166,13 +166,14 @@ def choosing_a_row_chooses_the_nodule_and_the_other_way_round(test):
 
     panel.reading.select("N1")
     test.assertEqual(table.currentRow(), 0)
-    test.assertIn("grown", panel.comparison.ui.growthLabel.text)
+    test.assertIn("growing", panel.comparison.ui.growthLabel.text)
 
     table.selectRow(2)  # gone: chosen here, not in the current CT
     test.assertEqual(panel.reading.selectedId, "")
     test.assertEqual(table.currentRow(), 2)
     test.assertEqual(
-        panel.comparison.ui.growthLabel.text, "Prior N3 (left, upper third of the lung, ground-glass, 6.0 mm): gone."
+        panel.comparison.ui.growthLabel.text,
+        "Prior N3 (left, upper third of the lung, ground-glass, 6.0 mm): resolved.",
     )
 
 
@@ -193,14 +194,26 @@ def the_growth_plot_draws_both_volumes_and_the_interval(test):
         for a, b in zip(found, expected, strict=True):
             test.assertAlmostEqual(a, b, places=3)
     test.assertGreater(chart.GetYAxisRange()[1], high)
-    test.assertEqual(chart.GetTitle(), "N1 before, N1 now: grown\ndashed: 95% interval")
+    test.assertEqual(chart.GetTitle(), "N1 before, N1 now: growing\ndashed: 95% interval")
     test.assertEqual(chart.GetXAxisTitle(), "days since 2019-07-31")
 
     panel.comparison.ui.comparisonTable.selectRow(2)
-    test.assertEqual(chart.GetTitle(), "N3: gone")
+    test.assertEqual(chart.GetTitle(), "N3: resolved")
     test.assertEqual(_column(series[0].GetTableNode(), "days"), [0.0, 0.0])
     showGrowth(study, None)
     test.assertEqual(_column(series[0].GetTableNode(), "days"), [])
+
+    exams = [
+        {"study_date": "2018-01-01", "days": 700, "volume_mm3": 200.0, "volume_interval_95_mm3": [150.0, 260.0]},
+        {"study_date": "2018-07-01", "days": 519, "volume_mm3": None, "volume_interval_95_mm3": None},
+        {"study_date": "2019-07-31", "days": 184, "volume_mm3": before, "volume_interval_95_mm3": [before, before]},
+        {"study_date": "2020-01-31", "days": 0, "volume_mm3": after, "volume_interval_95_mm3": [0.9 * after, after]},
+    ]
+    study.findings["comparison"]["series"] = [{"current_id": "N1", "points": exams}]
+    showGrowth(study, panel.comparison.rows[0])
+    test.assertEqual(_column(series[0].GetTableNode(), "days"), [0.0, 516.0, 700.0])
+    test.assertEqual(_column(series[1].GetTableNode(), "low")[0], 150.0)
+    test.assertEqual(chart.GetXAxisTitle(), "days since 2018-01-01")
 
 
 def interval_registration_and_doubts_are_said_in_words(test):
@@ -213,7 +226,7 @@ def interval_registration_and_doubts_are_said_in_words(test):
 
     test.assertEqual(
         panel.comparison.ui.summaryLabel.text,
-        "Prior CT of 2019-07-31, 184 days earlier: 1 grown, 1 stable, 1 gone.",
+        "Prior CT of 2019-07-31, 184 days earlier: 1 growing, 1 stable, 1 resolved.",
     )
     test.assertIn("lung overlap (Dice) 0.90 before, 0.99 after", panel.comparison.ui.registrationLabel.text)
     test.assertIn("Warning: The lungs overlap badly.", panel.comparison.ui.registrationLabel.text)
@@ -228,8 +241,8 @@ def corrections_show_in_the_rows_at_once(test):
 
     panel.corrections.send("review", nodule="N1", review="rejected")
 
-    test.assertEqual(panel.comparison.rows[0].texts[1], "grown, rejected")
-    test.assertNotIn("grown", panel.comparison.ui.summaryLabel.text)
+    test.assertEqual(panel.comparison.rows[0].texts[1], "growing, rejected")
+    test.assertNotIn("growing", panel.comparison.ui.summaryLabel.text)
 
 
 def a_study_without_a_prior_leaves_the_layout(test):

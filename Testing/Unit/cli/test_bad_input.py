@@ -185,3 +185,17 @@ def test_the_process_ends_with_the_exit_code(tmp_path: Path, repository: Path) -
     assert done.returncode == 3
     assert done.stdout == ""
     assert done.stderr.count("\n") == 1
+
+
+def test_a_registration_is_not_evaluated_without_landmarks(said: Said, tmp_path: Path) -> None:
+    code, sentence = said("evaluate", "registration", "--fixed", tmp_path, "--moving", tmp_path, "-o", tmp_path / "f")
+
+    assert code == 2
+    assert "--fixed-points, --moving-points" in sentence
+
+
+def test_a_model_is_not_evaluated_without_data(said: Said, tmp_path: Path) -> None:
+    code, sentence = said("evaluate", "nodule_fusion", "-o", tmp_path / "figures.json")
+
+    assert code == 2
+    assert "--data" in sentence

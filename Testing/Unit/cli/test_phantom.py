@@ -70,7 +70,7 @@ def test_the_headers_hold_what_a_readers_form_asks_for(written: Path) -> None:
 def test_the_truth_lies_beside_the_scans(written: Path) -> None:
     truth = json.loads((written / "phantom.json").read_text(encoding="utf-8"))["truth"]
 
-    grown = [[n for n in truth[scan] if n["change"] == "grown"] for scan in ("baseline", "follow-up")]
+    grown = [[n for n in truth[scan] if n["change"] == "growing"] for scan in ("baseline", "follow-up")]
     assert len(grown[0]) == len(grown[1]) == 1
     assert grown[1][0]["volume_mm3"] == pytest.approx(2 * grown[0][0]["volume_mm3"], rel=0.1)
     assert grown[1][0]["vdt_days"] == pytest.approx(270)

@@ -40,7 +40,7 @@ def test_measured_values_are_those_of_the_findings(
     measured: Callable[..., Comprehensive3DSR], findings: StudyFindings
 ) -> None:
     growth = Growth(181, 48.25, (21.0, 80.0), 1.8, 320.5, (214.0, 657.0))
-    matches = (NoduleMatch("N7", "N1", Change.GROWN, 1.2, growth), NoduleMatch(None, "N2", Change.NEW))
+    matches = (NoduleMatch("N7", "N1", Change.GROWING, 1.2, growth), NoduleMatch(None, "N2", Change.NEW))
     report = measured(replace(findings, comparison=StudyComparison(matches, 181, None))).content
 
     nodule = findings.nodules[0]

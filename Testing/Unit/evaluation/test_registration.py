@@ -10,7 +10,7 @@ import SimpleITK as sitk
 
 from LungNoduleCADLib.domain.geometry import Geometry
 from LungNoduleCADLib.errors import InputError
-from LungNoduleCADLib.evaluation.registration import landmark_error_mm, read_landmarks
+from LungNoduleCADLib.evaluation.registration import folding, landmark_error_mm, read_landmarks
 
 
 def test_errors_are_distances_after_the_transform_and_the_start_is_kept() -> None:
@@ -24,6 +24,9 @@ def test_errors_are_distances_after_the_transform_and_the_start_is_kept() -> Non
     assert error.initial_mean_mm == pytest.approx((30 + 30 + np.sqrt(925)) / 3)
     assert (error.mean_mm, error.median_mm, error.max_mm) == pytest.approx((5 / 3, 0.0, 5.0))
     assert error.p95_mm == pytest.approx(4.5)
+    assert error.mean_95_mm[0] == 0.0
+    assert error.mean_95_mm[1] > error.mean_mm
+    assert error.as_json()["mean_mm"] == 1.667
 
 
 def test_landmarks_outside_of_the_images_are_left_out_and_counted() -> None:
@@ -67,3 +70,44 @@ def test_a_broken_landmark_file_is_refused_with_its_name(tmp_path: Path, text: s
 def test_a_missing_landmark_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"none\.txt"):
         read_landmarks(tmp_path / "none.txt")
+
+
+GRID = Geometry((40, 30, 30), (-15.0, -15.0, -50.0), (2.5, 1.0, 1.0))
+
+
+def lungs_left_of(l_mm: float) -> np.ndarray:
+    return GRID.to_lps_mm(np.moveaxis(np.indices(GRID.shape_kji), 0, -1))[..., 0] < l_mm
+
+
+def field_along_l(shift_mm: np.ndarray) -> sitk.Transform:
+    """A displacement along L that depends on L alone; 1 mm apart from -30 mm on."""
+    vectors = np.zeros((120, 60, len(shift_mm), 3))
+    vectors[..., 0] = shift_mm
+    image = sitk.GetImageFromArray(vectors, isVector=True)
+    image.SetOrigin((-30.0, -30.0, -60.0))
+    return sitk.DisplacementFieldTransform(image)
+
+
+def test_the_jacobian_of_a_stretch_is_its_volume_change() -> None:
+    stretch = sitk.AffineTransform(3)
+    stretch.SetMatrix([1.0, 0, 0, 0, 1.0, 0, 0, 0, 1.25])
+
+    found = folding(stretch, lungs_left_of(0.0), GRID)
+
+    assert (found.jacobian_min, found.jacobian_p99) == pytest.approx((1.25, 1.25))
+    assert found.folding_fraction == 0.0
+
+
+def test_a_fold_counts_where_the_lungs_are() -> None:
+    l_mm = np.arange(60) - 30.0
+    turned = field_along_l(np.where(l_mm > 5, -2.0 * (l_mm - 5), 0.0))  # beyond L 5 mm everything lies mirrored
+
+    assert folding(turned, lungs_left_of(0.0), GRID).folding_fraction == 0.0
+    found = folding(turned, ~lungs_left_of(0.0), GRID)
+    assert found.folding_fraction > 0.5
+    assert found.jacobian_min == pytest.approx(-1.0, abs=0.05)
+
+
+def test_folding_without_lungs_is_refused() -> None:
+    with pytest.raises(InputError, match="lung mask"):
+        folding(sitk.Transform(3, sitk.sitkIdentity), np.zeros(GRID.shape_kji, bool), GRID)

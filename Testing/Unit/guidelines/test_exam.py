@@ -74,7 +74,7 @@ def test_without_a_prior_a_nodule_is_at_baseline():
         (_match(1.5), Situation.STABLE),
         (_match(1.6), Situation.GROWING),
         (_match(1.6, 800), Situation.STABLE),
-        (_match(-3.0, change=Change.SHRUNK), Situation.STABLE),
+        (_match(-3.0, change=Change.SHRINKING), Situation.STABLE),
     ],
 )
 def test_the_situation_follows_the_comparison(match, situation):
@@ -82,7 +82,7 @@ def test_the_situation_follows_the_comparison(match, situation):
 
 
 def test_volume_growth_without_diameter_growth_is_told():
-    facts = facts_of(_nodule("N1", 8.0), _match(1.2, change=Change.GROWN))
+    facts = facts_of(_nodule("N1", 8.0), _match(1.2, change=Change.GROWING))
     assert facts.situation is Situation.STABLE
     assert any("not growth by Lung-RADS" in note for note in facts.notes)
 

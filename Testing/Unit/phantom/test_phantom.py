@@ -77,9 +77,9 @@ def test_nodules_have_the_planned_volumes_at_both_times(baseline: Phantom, follo
 
 def test_new_and_gone_nodules_are_in_one_scan_only(baseline: Phantom, follow_up: Phantom) -> None:
     before, after = ({n.id: n for n in phantom.truth} for phantom in (baseline, follow_up))
-    assert {n.change for key, n in before.items() if key not in after} == {Change.GONE}
+    assert {n.change for key, n in before.items() if key not in after} == {Change.RESOLVED}
     assert {n.change for key, n in after.items() if key not in before} == {Change.NEW}
-    grown = next(n for n in after.values() if n.change is Change.GROWN)
+    grown = next(n for n in after.values() if n.change is Change.GROWING)
     assert grown.volume_mm3 / before[grown.id].volume_mm3 == pytest.approx(2.0, rel=0.03)
     assert grown.vdt_days == pytest.approx(270.0)
     assert follow_up.ct.series.study_date.toordinal() - baseline.ct.series.study_date.toordinal() == 270

@@ -10,7 +10,17 @@ import numpy as np
 import pytest
 
 from LungNoduleCADLib.domain.clinical import ClinicalContext
-from LungNoduleCADLib.domain.comparison import Change, Growth, NoduleMatch, RegistrationQuality, StudyComparison
+from LungNoduleCADLib.domain.comparison import (
+    Change,
+    DoublingBand,
+    EarlierExam,
+    Growth,
+    NoduleMatch,
+    NoduleSeries,
+    RegistrationQuality,
+    StudyComparison,
+    TimePoint,
+)
 from LungNoduleCADLib.domain.ct import CtVolume
 from LungNoduleCADLib.domain.findings import Edit, EditAction, LungSummary, OperatingPoint, RatedPlace, StudyFindings
 from LungNoduleCADLib.domain.geometry import Geometry
@@ -133,16 +143,40 @@ def _nodule(number: int, diameter_mm: float, masked: bool) -> Nodule:
 
 
 def _comparison(nodules: tuple[Nodule, ...]) -> StudyComparison:
-    growth = Growth(181, 48.0, (21.0, 80.0), 1.8, 320.0, (214.0, 657.0))
-    matches = [NoduleMatch(n.id, n.id, Change.GROWN, 1.2, growth) for n in nodules[:1]]
+    growth = Growth(
+        181,
+        48.0,
+        (21.0, 80.0),
+        1.8,
+        320.0,
+        (214.0, 657.0),
+        (DoublingBand.FAST, DoublingBand.MIDDLE, DoublingBand.SLOW),
+        50.0,
+        (22.0, 84.0),
+        309.0,
+        (206.0, 631.0),
+    )
+    matches = [NoduleMatch(n.id, n.id, Change.GROWING, 1.2, growth) for n in nodules[:1]]
     matches += [NoduleMatch(None, n.id, Change.NEW) for n in nodules[1:2]]
     matches += [
         NoduleMatch(n.id, n.id, Change.STABLE, 0.8, Growth(181, 2.0, (-15.0, 21.0), 0.1, 6336.0, (657.0, None)))
         for n in nodules[2:]
     ]
-    matches.append(NoduleMatch("N9", None, Change.GONE))
+    matches.append(NoduleMatch("N9", None, Change.RESOLVED))
     quality = RegistrationQuality(0.81, 0.97, 1.1, 0.0, 24.0, Method("affine and B-spline", "SimpleITK 2.5"))
-    return StudyComparison(tuple(matches), 181, quality)
+    unsure = QualityFlag("registration_partial_coverage", Severity.WARNING, "The exam of 2022 shows 80 % of the lungs.")
+    earlier = (EarlierExam("1.2.3", date(2022, 9, 3), 546, quality, (unsure,)),)
+    return StudyComparison(tuple(matches), 181, quality, (), earlier, tuple(_series_over(n) for n in nodules))
+
+
+def _series_over(nodule: Nodule) -> NoduleSeries:
+    volume = nodule.measurements.volume_mm3
+    points = (
+        TimePoint(date(2022, 9, 3), 546),
+        TimePoint(date(2023, 9, 3), 181, nodule.id, volume * 0.7, (volume * 0.6, volume * 0.82), 5.2, 60.0),
+        TimePoint(date(2024, 3, 2), 0, nodule.id, volume, (volume * 0.85, volume * 1.18), 6.2, 80.0),
+    )
+    return NoduleSeries(nodule.id, points, Change.GROWING, 60.0, (30.0, 97.0), 270.0, (186.0, 483.0), True)
 
 
 @pytest.fixture(scope="session")

@@ -1,9 +1,11 @@
 from dataclasses import replace
+from datetime import date
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from LungNoduleCADLib.domain.comparison import TimePoint
 from LungNoduleCADLib.domain.geometry import Geometry
 from LungNoduleCADLib.domain.masks import NoduleMask
 from LungNoduleCADLib.domain.provenance import Method
@@ -110,8 +112,24 @@ def test_pair_overview_and_growth_plot_are_pictures(make_findings, make_ct, lung
     ct, prior_ct = make_ct(findings), make_ct(findings.prior)
     save_pair(findings.prior.nodules[0], prior_ct, findings.nodules[0], ct, tmp_path / "pair.png")
     save_overview(findings.nodules, ct, lungs, tmp_path / "overview.png")
-    save_growth((100.0, 148.0), (121.0, 180.0), ("2023-09-03", "2024-03-02"), tmp_path / "growth.png")
-    save_growth((0.0, 0.0), None, ("prior", "current"), tmp_path / "nothing.png")
+    then = TimePoint(date(2023, 9, 3), 181, "N1", 100.0, (80.0, 125.0))
+    save_growth([then, TimePoint(date(2024, 3, 2), 0, "N1", 148.0, (121.0, 180.0))], tmp_path / "growth.png")
+    save_growth([TimePoint(None, None, "N1", 9.0), TimePoint(None, None, "N1", 9.0)], tmp_path / "undated.png")
     for path in tmp_path.iterdir():
         assert _colors(path).std() > 5
     assert _yellow(_colors(tmp_path / "overview.png")) > 50
+
+
+def test_the_growth_plot_shows_every_exam_with_its_error_bar(tmp_path):
+    points = [
+        TimePoint(date(2020, 1, 1), 1096, "N1", 100.0, (80.0, 125.0)),
+        TimePoint(date(2022, 1, 1), 365),
+        TimePoint(date(2022, 7, 1), 184, "N2", 130.0, (100.0, 170.0)),
+        TimePoint(date(2023, 1, 1), 0, "N1", 160.0, (130.0, 200.0)),
+    ]
+    save_growth(points, tmp_path / "four.png")
+    save_growth([points[0], points[3]], tmp_path / "two.png")
+    save_growth([replace(p, volume_interval_95_mm3=None) for p in points], tmp_path / "bare.png")
+    blue = {path.stem: (_colors(path) @ [1, 0, -1] < -20).sum() for path in tmp_path.iterdir()}
+    assert blue["four"] > blue["two"] > 0
+    assert blue["four"] > blue["bare"] + 100

@@ -58,7 +58,7 @@ def test_the_names_that_others_rely_on_are_there(make_findings):
 
 def test_what_the_reader_changed_and_what_the_detector_rated_are_told(make_findings):
     document = to_json(make_findings(1))
-    assert document["schema_version"] == "1.2"
+    assert document["schema_version"] == "1.3"
     assert document["edits"][0] == {
         "at": "2024-03-02T10:20:00+00:00",
         "action": "type",
@@ -138,7 +138,7 @@ def _set(document, path, value):
         (("nodules", 1, "id"), "N1", "N1 twice"),
         (("nodules", 0, "mean_diameter_mm"), 9.9, "mean_diameter_mm of nodule N1"),
         (("comparison", "matches", 0, "current_id"), "N77", "comparison.matches[0].current_id"),
-        (("schema_version",), "0.9", "schema_version '1.0', '1.1', '1.2'"),
+        (("schema_version",), "0.9", "schema_version '1.0', '1.1', '1.2', '1.3'"),
         (("nodules", 0, "stated", "spiculated"), "maybe", "nodules[0].stated.spiculated"),
         (("nodules", 0, "clinical_risk", 0, "probability"), 2, "nodules[0].clinical_risk[0].probability"),
         (("series", "study_date"), "2024-13-40", "is not valid"),

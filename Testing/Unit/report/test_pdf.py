@@ -42,6 +42,10 @@ def test_a_card_holds_what_a_reader_asks_for(make_findings, tmp_path):
         "Rule solid-growing-4A",
         "volume-doubling time 320 days (95% interval 214 to 657 days)",
         "nodule_ct_classify",
+        "BTS and NELSON: the interval reaches from below 400 days",
+        "growing over 2 exams since 2023-09-03",
+        "2022-09-03, 546 days earlier: measured too",
+        "The exam of 2022 shows 80 % of the lungs.",
     ):
         assert words in text
 

@@ -30,7 +30,7 @@ def test_the_exam_comes_first_then_every_nodule_with_its_rule(make_findings):
         assert f"Rule {nodule.lung_rads.rule_id}, {nodule.lung_rads.source}" in text
         assert all(note.replace("–", "-") in text for note in nodule.lung_rads.notes)
     assert "volume-doubling time 320 days" in text
-    assert "Prior N9: gone." in text
+    assert "Prior N9: resolved." in text
 
 
 def test_volumes_have_their_measurement_error_and_risks_their_inputs(make_findings):

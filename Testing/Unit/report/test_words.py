@@ -11,7 +11,7 @@ from types import ModuleType
 import pytest
 
 from LungNoduleCADLib.domain.clinical import ClinicalContext
-from LungNoduleCADLib.domain.comparison import Change, Growth, NoduleMatch
+from LungNoduleCADLib.domain.comparison import Change, DoublingBand, Growth, NoduleMatch
 from LungNoduleCADLib.domain.nodule import MalignancyEstimate, NoduleType
 from LungNoduleCADLib.guidelines.risk import RiskFacts, estimate_risks
 from LungNoduleCADLib.guidelines.risk_models import BROCK_2A, BROCK_2B, HERDER, MAYO, VA
@@ -95,13 +95,13 @@ def test_clinical_risk_is_told_in_one_line_with_what_nobody_stated():
 @pytest.mark.parametrize("interval_days", [270, None])
 def test_the_panel_tells_growth_in_the_words_of_the_report(panel_words, days, interval, interval_days):
     growth = Growth(interval_days, 101.8, (59.7, 154.9), 2.4, days, interval)
-    match = NoduleMatch("N4", "N2", Change.GROWN, 1.4, growth)
-    row = {"prior_id": "N4", "current_id": "N2", "change": "grown", **vars(growth)}
+    match = NoduleMatch("N4", "N2", Change.GROWING, 1.4, growth)
+    row = {"prior_id": "N4", "current_id": "N2", "change": "growing", **vars(growth)}
     assert panel_words.doublingTime(row) == words.doubling_time(growth)
     assert panel_words.growth(row) == words.growth(match)
 
 
-@pytest.mark.parametrize(("prior", "change"), [(None, Change.NEW), ("N7", Change.GONE)])
+@pytest.mark.parametrize(("prior", "change"), [(None, Change.NEW), ("N7", Change.RESOLVED)])
 def test_the_panel_tells_a_nodule_of_one_ct_in_the_words_of_the_report(panel_words, prior, change):
     row = {"prior_id": prior, "change": change.value, "volume_change_percent": None}
     assert panel_words.growth(row) == words.growth(NoduleMatch(prior, None if prior else "N1", change))
@@ -132,3 +132,30 @@ def test_a_heat_map_is_named_by_its_technique_or_the_reason_why_there_is_none_is
     assert told(saliency=None, malignancy=unknown) == "No heat map: no outline"
     cold = replace(nodule.saliency, heat=0 * nodule.saliency.heat)
     assert told(saliency=cold) == "No heat map: nothing in the image raises the malignancy score"
+
+
+def test_growth_rules_are_told_by_diameter_volume_and_mass(make_findings):
+    growth = make_findings(1, prior=True).comparison.matches[0].growth
+    assert words.growth_rules(growth) == (
+        "Lung-RADS: mean diameter more than 1.5 mm in 12 months; BTS and NELSON: the interval reaches from below 400 "
+        "days to above 600 days, not decided; mass +50% (95% interval +22% to +84%), mass-doubling time 309 days (95% "
+        "interval 206 to 631 days)"
+    )
+    sure = replace(growth, mean_diameter_change_mm=1.5, vdt_bands=(DoublingBand.FAST,), mass_change_percent=None)
+    assert words.growth_rules(sure) == (
+        "Lung-RADS: mean diameter not more than 1.5 mm in 12 months; BTS and NELSON: volume-doubling time below 400 "
+        "days"
+    )
+    still = replace(sure, mean_diameter_change_mm=2.0, interval_days=900, vdt_bands=(DoublingBand.NOT_GROWING,))
+    assert words.growth_rules(still) == (
+        "Lung-RADS: mean diameter not more than 1.5 mm in 12 months (over more than 12 months); BTS and NELSON: not "
+        "growing"
+    )
+
+
+def test_all_exams_are_told_with_the_rate_that_fits_them(make_findings):
+    (series,) = make_findings(1, prior=True).comparison.series
+    assert words.over_all_exams(series) == (
+        "growing over 2 exams since 2023-09-03: volume +60% (95% interval +30% to +97%); volume-doubling time 270 days "
+        "(95% interval 186 to 483 days)"
+    )

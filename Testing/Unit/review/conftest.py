@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import date
 
@@ -19,6 +20,7 @@ from LungNoduleCADLib.domain.nodule import MalignancyEstimate, Nodule, NoduleCan
 from LungNoduleCADLib.domain.provenance import Method, Provenance
 from LungNoduleCADLib.domain.study import SeriesDescription
 from LungNoduleCADLib.followup.register import Registration
+from LungNoduleCADLib.followup.series import with_series
 from LungNoduleCADLib.guidelines.exam import assess_findings
 from LungNoduleCADLib.nodule_list import Looks, Models, by_suspicion, rated_places, with_candidates
 from LungNoduleCADLib.pipeline import AnalysedStudy, pair_nodules
@@ -97,7 +99,7 @@ def make_ct(balls: dict[str, tuple[Point, float, float]], day: date) -> CtVolume
     hu[:, :, :8] = -1024  # not kept
     for place, radius_mm, probability in balls.values():
         hu[np.linalg.norm(points - place, axis=-1) <= radius_mm] = round(1000 * probability) - 1000
-    return CtVolume(hu, GEOMETRY, SeriesDescription("1.2", study_date=day))
+    return CtVolume(hu, GEOMETRY, SeriesDescription(f"1.2.{day:%Y%m%d}", study_date=day))
 
 
 def analysed(balls: dict[str, tuple[Point, float, float]], day: date, models: Models) -> tuple[AnalysedStudy, Looks]:
@@ -125,6 +127,12 @@ def models() -> Models:
 
 
 @pytest.fixture
+def scanned(models: Models) -> Callable[..., AnalysedStudy]:
+    """Analyses a scan of that day with balls, or with "large" alone."""
+    return lambda day, **balls: analysed(balls or {"large": NOW["large"]}, day, models)[0]
+
+
+@pytest.fixture
 def alone(models: Models) -> tuple[Case, CaseLooks]:
     """One scan: N1 is "large", N2 is "new"; "faint" and "fainter" are below the threshold."""
     study, looks = analysed(NOW, date(2024, 7, 1), models)
@@ -140,8 +148,7 @@ def followed_up(models: Models) -> tuple[Case, CaseLooks]:
     quality = RegistrationQuality(0.9, 0.98, 0.5, 0.0, 1.0, METHOD)
     registration = Registration(identity, sitk.AffineTransform(3), quality, 0.9)
     prior, current, matches = pair_nodules(prior, current, registration, (looks_then, looks_now), THRESHOLD)
-    findings = replace(
-        current.findings, comparison=StudyComparison(matches, 182, quality), prior=prior.findings, lung_rads=None
-    )
+    comparison = with_series(StudyComparison(matches, 182, quality), current.findings, prior.findings, {})
+    findings = replace(current.findings, comparison=comparison, prior=prior.findings, lung_rads=None)
     case = Case(replace(current, findings=assess_findings(findings)), prior, registration)
     return case, CaseLooks(looks_now, looks_then)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from LungNoduleCADLib.domain.comparison import Change
 from LungNoduleCADLib.domain.nodule import NoduleType, Origin, Review
+from LungNoduleCADLib.domain.provenance import Method
 from LungNoduleCADLib.report.findings_json import to_json
 from LungNoduleCADLib.review import add_nodule, delete_nodule, draw_outline, set_review, set_threshold, set_type
 from LungNoduleCADLib.review_case import Case
@@ -46,20 +49,21 @@ def test_rejecting_and_deleting_ask_no_model(followed_up, models):
 def test_the_partner_of_a_rejected_nodule_is_not_found_there_again(followed_up):
     case, looks = followed_up
     rejected = set_review(case, looks, "N1", Review.REJECTED)
-    assert rows(rejected)["N1", None] is Change.GONE
+    assert rows(rejected)["N1", None] is Change.RESOLVED
     assert [n.id for n in rejected.findings.nodules] == ["N1", "N2"]
 
 
 def test_an_added_nodule_is_looked_for_in_the_prior(followed_up):
     case, looks = followed_up
     after = add_nodule(delete_nodule(case, looks, "N2"), looks, (40.0, 1.0, 0.0))
-    assert rows(after)["N3", "N3"] is Change.GROWN
+    assert rows(after)["N3", "N3"] is Change.GROWING
     assert after.nodule("N3").lung_rads.rule_id.startswith("solid-growing")
 
 
 def test_growth_follows_a_drawn_outline(followed_up):
     case, looks = followed_up
-    same = draw_outline(case, looks, "N1", case.prior.findings.nodules[0].mask)
+    drawn = replace(case.prior.findings.nodules[0].mask, method=Method("reader", "drawn"))
+    same = draw_outline(case, looks, "N1", drawn)
     (match,) = (m for m in same.findings.comparison.matches if m.current_id == "N1")
     assert match.growth.volume_change_percent == pytest.approx(0, abs=1e-6)
     assert match.change is Change.STABLE
@@ -82,7 +86,7 @@ def test_a_threshold_holds_for_both_scans_and_to_and_fro_changes_nothing(followe
     assert set(rows(high)) == {("N1", "N1")}
     assert [n.id for n in high.findings.prior.nodules] == ["N1"]
     low = set_threshold(high, looks, 0.45)
-    assert rows(low)["N3", "N2"] is Change.GROWN
+    assert rows(low)["N3", "N2"] is Change.GROWING
     assert low.findings.prior.nodules[2].candidate.origin is Origin.DETECTOR
     back = set_threshold(set_threshold(low, looks, 0.1), looks, 0.8)
     assert without_edits(back) == without_edits(case)
