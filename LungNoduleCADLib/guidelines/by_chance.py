@@ -12,7 +12,7 @@ from LungNoduleCADLib.guidelines.incidental import Facts, Recommendation, recomm
 from LungNoduleCADLib.guidelines.rules import Situation
 from LungNoduleCADLib.guidelines.scope import PatientFacts
 
-_SITUATIONS = {Change.NEW: Situation.NEW, Change.GROWN: Situation.GROWING}
+_SITUATIONS = {Change.NEW: Situation.NEW, Change.GROWING: Situation.GROWING}
 
 
 def recommendations(nodule: Nodule, findings: StudyFindings) -> tuple[Recommendation, Recommendation]:
