@@ -237,9 +237,7 @@ def _comparison(findings: StudyFindings) -> Iterator[Flowable]:
     for flag in comparison.flags:
         yield text(flag.message, BULLET, label=f"{flag.severity.capitalize()}:", bulletText="•")
     for exam in comparison.earlier:
-        failed = "could not be laid onto the current CT, its sizes are left out" if exam.failed else "measured too"
-        overlap = f"lung overlap {exam.registration.lung_dice_after:.2f}"
-        yield text(f"{words.day(exam.study_date)}, {exam.days} days earlier: {failed} ({overlap}).", NOTE)
+        yield text(words.earlier_exam(exam), NOTE)
         for flag in exam.flags:
             yield text(flag.message, BULLET, label=f"{flag.severity.capitalize()}:", bulletText="•")
 

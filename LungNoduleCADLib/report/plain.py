@@ -69,6 +69,10 @@ def _comparison(findings: StudyFindings) -> Iterator[str]:
         yield from _wrapped(f"Prior {match.prior_id}: {match.change}.", "- ")
     for flag in findings.comparison.flags if findings.comparison else ():
         yield from _wrapped(f"{flag.severity.capitalize()}: {flag.message}", "- ")
+    for exam in findings.comparison.earlier if findings.comparison else ():
+        yield from _wrapped(words.earlier_exam(exam), "- ")
+        for flag in exam.flags:
+            yield from _wrapped(f"{flag.severity.capitalize()}: {flag.message}", "  - ")
 
 
 def _nodules(findings: StudyFindings) -> Iterator[str]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from datetime import date
 
-from LungNoduleCADLib.domain.comparison import DoublingBand, Growth, NoduleMatch, NoduleSeries
+from LungNoduleCADLib.domain.comparison import DoublingBand, EarlierExam, Growth, NoduleMatch, NoduleSeries
 from LungNoduleCADLib.domain.findings import EditAction, StudyFindings
 from LungNoduleCADLib.domain.lung_rads import LungRadsAssessment, LungRadsCategory
 from LungNoduleCADLib.domain.nodule import (
@@ -325,6 +325,13 @@ def growth_rules(change: Growth) -> str:
         doubling = _doubling("mass", change.mdt_days, change.mdt_interval_95_days)
         parts.append(f"mass {change.mass_change_percent:+.0f}% (95% interval {low:+.0f}% to {high:+.0f}%), {doubling}")
     return "; ".join(parts)
+
+
+def earlier_exam(exam: EarlierExam) -> str:
+    """Whether an exam before the prior one could be used."""
+    failed = "could not be laid onto the current CT, its sizes are left out" if exam.failed else "measured too"
+    overlap = f"lung overlap {exam.registration.lung_dice_after:.2f}"
+    return f"{day(exam.study_date)}, {exam.days} days earlier: {failed} ({overlap})."
 
 
 def over_all_exams(series: NoduleSeries) -> str:

@@ -130,7 +130,7 @@ def test_a_nodule_that_was_not_measured_has_no_growth(nodule: Make) -> None:
 
 def test_growth_of_a_large_nodule_that_a_small_one_cannot_prove(nodule: Make) -> None:
     large = measure_growth(nodule(volume_mm3=2000), nodule(volume_mm3=2000 * 1.4), 365, THIN)
-    small = measure_growth(nodule(volume_mm3=30), nodule(volume_mm3=30 * 1.3), 365, THICK)
+    small = measure_growth(nodule(volume_mm3=10), nodule(volume_mm3=10 * 1.3), 365, THICK)
 
     assert changed(large) is Change.GROWING
     assert changed(small) is Change.UNCERTAIN

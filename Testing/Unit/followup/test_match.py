@@ -160,8 +160,8 @@ def test_a_nodule_without_measurements_is_paired_and_its_change_uncertain(
 def test_thick_slices_and_a_changed_type_are_told_to_the_reader(
     nodule: MakeNodule, study: MakeStudy, registration: Registration
 ) -> None:
-    prior = study([nodule("P1", (0, 0, 30), 100, NoduleType.GROUND_GLASS)], BEFORE, slice_mm=5.0)
-    current = study([nodule("C1", (0, 0, 0), 110, NoduleType.PART_SOLID)], AFTER, slice_mm=5.0)
+    prior = study([nodule("P1", (0, 0, 30), 15, NoduleType.GROUND_GLASS)], BEFORE, slice_mm=5.0)
+    current = study([nodule("C1", (0, 0, 0), 17, NoduleType.PART_SOLID)], AFTER, slice_mm=5.0)
 
     assert {"wide_growth_interval", "type_changed"} <= codes(match_nodules(prior, current, registration)[0])
 
