@@ -25,10 +25,6 @@ TYPE_INPUTS = (
     "size.log_volume",
     "density.mean_hu",
     "density.solid_share",
-    "radiomics.firstorder_10Percentile",
-    "radiomics.firstorder_Median",
-    "radiomics.firstorder_90Percentile",
-    "radiomics.firstorder_Maximum",
 )
 
 
@@ -109,7 +105,7 @@ class MetaClassifier:
 
 
 class TypeClassifier:
-    """Solid, part-solid or ground-glass: multinomial logistic regression on the encoder's answer and on densities.
+    """Solid, part-solid or ground-glass: multinomial logistic regression on the encoder's answer, size and densities.
 
     Fitted as if the three types were equally frequent, which is what its probabilities assume; a missing input counts
     as its median in training.

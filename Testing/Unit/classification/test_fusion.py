@@ -1,12 +1,21 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import xgboost
 from scipy.special import expit, logit
 
 from LungNoduleCADLib.classification.encoder import Answers
-from LungNoduleCADLib.classification.fusion import LINEAR, TREES, MetaClassifier, fusion_inputs
+from LungNoduleCADLib.classification.fusion import (
+    LINEAR,
+    TREES,
+    TYPE_INPUTS,
+    MetaClassifier,
+    TypeClassifier,
+    fusion_inputs,
+)
 from LungNoduleCADLib.domain.nodule import AxialAxes, Measurements
 from LungNoduleCADLib.networks.nodule_encoder import HEADS
 
@@ -108,3 +117,34 @@ def test_without_radiomics_nothing_of_radiomics_is_made_up() -> None:
     answers = Answers({head.name: np.zeros((1, head.outputs)) for head in HEADS}, np.zeros((1, 4), np.float32))
 
     assert not any(name.startswith("radiomics") for name in fusion_inputs(answers, MEASURED, None))
+
+
+def types() -> TypeClassifier:
+    """Dense nodules are solid, faint ones ground-glass; between the two the encoder decides."""
+    terms = {name: {"median": 0.0, "mean": 0.0, "scale": 1.0} for name in TYPE_INPUTS}
+    terms["density.mean_hu"] = {"median": -600.0, "mean": -300.0, "scale": 100.0}
+    column = TYPE_INPUTS.index("density.mean_hu")
+    weights = np.zeros((3, len(TYPE_INPUTS)))
+    weights[0, column], weights[2, column] = 2.0, -2.0
+    weights[1, TYPE_INPUTS.index("encoder.nodule_type.1")] = 3.0
+    return TypeClassifier({"inputs": terms, "weights": weights.tolist(), "intercepts": [0.0, 0.0, 0.0]})
+
+
+def test_the_type_follows_density_and_the_encoder() -> None:
+    said = [
+        types().probabilities({"density.mean_hu": hu, "encoder.nodule_type.1": answer})
+        for hu, answer in ((0.0, 0.0), (-300.0, 1.0), (-650.0, 0.0))
+    ]
+    assert [int(p.argmax()) for p in said] == [0, 1, 2]
+    assert [float(p.sum()) for p in said] == pytest.approx([1.0, 1.0, 1.0])
+
+
+def test_a_missing_input_of_the_type_counts_as_its_median() -> None:
+    assert types().probabilities({}).argmax() == 2
+
+
+def test_the_share_of_dense_tissue_is_an_input() -> None:
+    measured = replace(MEASURED, solid_volume_mm3=MEASURED.volume_mm3 / 4)
+    answers = Answers({head.name: np.zeros((1, head.outputs)) for head in HEADS}, np.zeros((1, 4)))
+    assert fusion_inputs(answers, measured, None)["density.solid_share"] == pytest.approx(0.25)
+    assert fusion_inputs(answers, MEASURED, None)["density.solid_share"] == 0.0
