@@ -2,8 +2,6 @@
 
 from slicer.i18n import tr as _
 
-from LungNoduleCADLib.domain.nodule import Saliency
-
 COLORS = "vtkMRMLColorTableNodeIron"
 # of a map's maximum: cooler voxels are transparent
 FLOOR = 0.2
@@ -11,6 +9,8 @@ FLOOR = 0.2
 
 def whyNoMap(nodule: dict | None, volume) -> str:
     """Why the map of a nodule (``volume``, None: there is none) is not shown; empty where it is."""
+    from LungNoduleCADLib.domain.nodule import Saliency
+
     if nodule is None:
         return _("No heat map: no nodule is chosen")
     estimate = nodule["malignancy"]

@@ -116,8 +116,10 @@ class TypeClassifier:
         self._weights, self._intercepts = np.array(model["weights"]), np.array(model["intercepts"])
 
     @classmethod
-    def from_bundle(cls, bundle: Bundle) -> TypeClassifier:
-        """Raises ModelError where the bundle is damaged."""
+    def from_bundle(cls, bundle: Bundle) -> TypeClassifier | None:
+        """``None`` where the bundle has none. Raises ModelError where it is damaged."""
+        if TYPE_FILE not in bundle.weight_files:
+            return None
         return cls(json.loads(checked_file(bundle, TYPE_FILE).read_text(encoding="utf-8")))
 
     def probabilities(self, inputs: dict[str, float]) -> np.ndarray:

@@ -30,7 +30,7 @@ def fusion_figures(examination: Examination) -> Figures:
         "fusion": malignancy_figures(nodules, fused, meta.calibration, rating),
         "encoder_alone": malignancy_figures(nodules, encoder, calibrated),
         "volume_alone_auc": round(discrimination.auc(suspicious[decided], volume[decided]), 4),
-        **type_figures(nodules, np.stack([types.probabilities(row) for row in inputs])),
+        **(type_figures(nodules, np.stack([types.probabilities(row) for row in inputs])) if types else {}),
         "not_outlined": len(examination.cases) - len(seen),
     }
     if examination.pictures:

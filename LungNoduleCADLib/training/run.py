@@ -186,4 +186,5 @@ def _fusion(
     from LungNoduleCADLib.training.train_fusion import observe_unseen, train_fusion
 
     observations = observe_unseen(data, recipe, device, report)
-    return train_fusion(observations, recipe, out, report), list(FUSION_FILES)
+    inference = train_fusion(observations, recipe, out, report)
+    return inference, [file for file in FUSION_FILES if (out / file).is_file()]

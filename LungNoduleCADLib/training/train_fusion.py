@@ -27,7 +27,7 @@ from LungNoduleCADLib.nodules.segment import NoduleSegmenter
 from LungNoduleCADLib.training.cases import POINT, NoduleCase, nodule_cases
 from LungNoduleCADLib.training.data import PackNodule, TrainingData
 from LungNoduleCADLib.training.export import write_json
-from LungNoduleCADLib.training.labels import reference_type
+from LungNoduleCADLib.training.labels import TYPES, reference_type
 from LungNoduleCADLib.training.prepare import donors_of, load_scans
 
 
@@ -131,8 +131,15 @@ def train_fusion(
 def _train_type(
     observations: list[Observation], recipe: dict[str, Any], bundle: Path, report: Callable[[str], None]
 ) -> dict[str, Any]:
-    """Fit the classifier of the type; returns its figures by patient-wise cross-validation."""
+    """Fit the classifier of the type; returns its figures by patient-wise cross-validation.
+
+    Where the nodules are not of all three types, none is written: the encoder tells the type.
+    """
     kinds = np.array([reference_type(o.nodule) for o in observations])
+    (bundle / TYPE_FILE).unlink(missing_ok=True)
+    if len(set(kinds)) < len(TYPES):
+        report("type: left to the encoder, for the nodules are not of all three types")
+        return {}
     weight = np.array([0.4 + 0.15 * o.nodule.n_readers for o in observations])
     clear = np.array([o.nodule.n_readers >= 3 for o in observations])
     rows = [fusion_inputs(o.answers, o.measurements, o.radiomics) for o in observations]
@@ -141,7 +148,7 @@ def _train_type(
     groups = [o.nodule.patient_id for o in observations]
     for train, held in GroupKFold(recipe["cross_validation"]).split(x, kinds, groups):
         model = _type_model(recipe).fit(x[train], kinds[train], logisticregression__sample_weight=weight[train])
-        probability[held] = model.predict_proba(x[held])
+        probability[np.ix_(held, model[-1].classes_)] = model.predict_proba(x[held])
     model = _type_model(recipe).fit(x, kinds, logisticregression__sample_weight=weight)
     imputer, scaler, regression = (step for _, step in model.steps)
     columns = zip(TYPE_INPUTS, imputer.statistics_, scaler.mean_, scaler.scale_, strict=True)
