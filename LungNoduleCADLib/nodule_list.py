@@ -12,12 +12,14 @@ from LungNoduleCADLib.domain.masks import LungMask
 from LungNoduleCADLib.domain.nodule import Nodule, NoduleCandidate, Origin, Point
 from LungNoduleCADLib.domain.provenance import Method
 from LungNoduleCADLib.domain.quality import QualityFlag, Severity, less_model_doubts, model_doubts
+from LungNoduleCADLib.nodules.candidates import find_candidates
 from LungNoduleCADLib.nodules.detect import covers, rate_candidates, same_nodule
 from LungNoduleCADLib.nodules.measure import measure_nodule
 
 if TYPE_CHECKING:
     from LungNoduleCADLib.backends.detector import Detector, Segmenter
     from LungNoduleCADLib.classification.characterise import Characteriser
+    from LungNoduleCADLib.nodules.detector import NoduleDetector
     from LungNoduleCADLib.nodules.segment import NoduleSegmenter
 
 SMALLEST_DIAMETER_MM = 3.0
@@ -42,12 +44,14 @@ class Models:
     """The bundled networks, loaded once, and what was chosen to take their place.
 
     ``detector``: where not ``None``, it finds the candidates. A candidate that it gives a probability keeps it.
+    ``finder``: finds them otherwise; ``None``: the classical finder alone.
     """
 
     segmenter: NoduleSegmenter | Segmenter
     characteriser: Characteriser
     threshold: float
     detector: Detector | None = None
+    finder: NoduleDetector | None = None
 
     @classmethod
     def load(
@@ -64,11 +68,12 @@ class Models:
         Parameters
         ----------
         threshold : nodule probability from which a candidate is reported (default: the detector's or the bundle's).
-        unseen_fold : only encoders that never saw this fold of their data, to measure them on it.
+        unseen_fold : only encoders and detectors that never saw this fold of their data, to measure them on it.
         detector, segmenter : in place of the bundled ones.
         """
-        from LungNoduleCADLib.bundles.registry import find_bundle
+        from LungNoduleCADLib.bundles.registry import find_bundle, models_folder
         from LungNoduleCADLib.classification.characterise import Characteriser
+        from LungNoduleCADLib.nodules.detector import bundled_detector
         from LungNoduleCADLib.nodules.segment import NoduleSegmenter
 
         characteriser = Characteriser.load(device, unseen_fold=unseen_fold)
@@ -80,12 +85,17 @@ class Models:
             characteriser,
             default if threshold is None else threshold,
             detector,
+            None if detector else bundled_detector(str(models_folder()), device, unseen_fold),
         )
+
+    def find(self, ct: CtVolume, lungs: LungMask) -> list[NoduleCandidate]:
+        """Places in the lungs where a nodule may be."""
+        return (self.detector or self.finder or find_candidates)(ct, lungs)
 
     def methods(self) -> tuple[Method, ...]:
         """How results name them."""
         return (
-            *((self.detector.method,) if self.detector else ()),
+            *(finder.method for finder in (self.detector, self.finder) if finder is not None),
             self.segmenter.method,
             *self.characteriser.methods(),
         )

@@ -37,7 +37,6 @@ from LungNoduleCADLib.nodule_list import (
     was_deleted,
     with_candidates,
 )
-from LungNoduleCADLib.nodules.candidates import find_candidates
 from LungNoduleCADLib.nodules.masses import mass_flags
 from LungNoduleCADLib.progress import Progress
 
@@ -102,7 +101,7 @@ def analyse_study(
         lungs = segment_lungs(ct)
     looks = Looks(ct, lungs, lambda: models)
     with progress.stage("detect", "looking for nodules"):
-        places = (models.detector or find_candidates)(ct, lungs) if search else []
+        places = models.find(ct, lungs) if search else []
         rated = looks.rated(places, progress.report)
         clicked = looks.rated([NoduleCandidate(p, origin=Origin.READER) for p in points_lps_mm])
         chosen = [c for c in rated if (c.probability or 0.0) >= models.threshold] + clicked

@@ -15,6 +15,10 @@ from LungNoduleCADLib.training.card import card_is_current, update_card  # noqa:
 BEGIN, END = "<!-- figures: written by Testing/update_figures.py -->", "<!-- end of figures -->"
 SHOWN = {
     "lung_ct_segmentation": {"Dice, manual lungs (classical method)": ("manual lungs", "Dice", "classical")},
+    "nodule_ct_detection": {
+        "proposed, set into lung": ("set_into_lung", "all", "network and classical"),
+        "proposed in whole scans never seen": ("whole_scans", "proposed", "network and classical"),
+    },
     "nodule_ct_segmentation": {
         "Dice from one point": ("all", "dice"),
         "volume against the readers' (ratio)": ("all", "volume_ratio_geometric_mean"),

@@ -39,7 +39,9 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         help="nodule probability from which a candidate is reported (default: the model's operating point)",
     )
     parser.add_argument(
-        "--detector", metavar="NAME", help="a fetched detector (bundles list --remote) or a MONAI bundle's folder"
+        "--detector",
+        metavar="NAME",
+        help="nodule_ct_detection, a fetched detector (bundles list --remote) or a MONAI bundle's folder",
     )
     parser.add_argument("--segmenter", metavar="FOLDER", help="a MONAI segmentation bundle that outlines nodules")
     parser.add_argument(

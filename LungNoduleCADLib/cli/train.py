@@ -12,8 +12,8 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser = subparsers.add_parser("train", help="train a model bundle on a nodule pack")
     parser.add_argument(
         "bundle",
-        help="lung_ct_segmentation, nodule_ct_attributes, nodule_ct_segmentation, nodule_fusion, or histology (on "
-        "tumours with known tissue)",
+        help="lung_ct_segmentation, nodule_ct_attributes, nodule_ct_detection, nodule_ct_segmentation, nodule_fusion, "
+        "or histology (on tumours with known tissue)",
     )
     add_data_options(parser)
     parser.add_argument(

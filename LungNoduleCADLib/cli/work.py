@@ -78,9 +78,8 @@ class Session:
             # both are read before the models are loaded: what cannot be read is said at once
             ct = _read(source, progress, study_date)
             earlier = _in_order([_read(path, progress, prior_date) for path in priors], ct)
-            models = pipeline.Models.load(
-                self.device, self.threshold, **(self.backends.opened(self.device) if self.backends else {})
-            )
+            opened = _opened(self.backends, self.device) if self.backends else {}
+            models = pipeline.Models.load(self.device, self.threshold, **opened)
             current = self._analysed(ct, models, progress, points_lps_mm, clinical)
             compared = self._compared(earlier, current, models, progress) if earlier else None
             with progress.stage("write", "writing the report"):
@@ -246,6 +245,17 @@ def _series_of(exam: AnalysedStudy | CtVolume) -> SeriesDescription:
     from LungNoduleCADLib import pipeline
 
     return exam.findings.series if isinstance(exam, pipeline.AnalysedStudy) else exam.series
+
+
+def _opened(backends: Backends, device: str) -> dict[str, Any]:
+    """What was named in place of the usual detector and segmenter; the bundled network may be named, too."""
+    from LungNoduleCADLib.bundles.registry import find_bundle
+    from LungNoduleCADLib.nodules.detector import BUNDLE, NoduleDetector
+
+    if backends.detector != BUNDLE:
+        return backends.opened(device)
+    detector = NoduleDetector.from_bundle(find_bundle(BUNDLE), device)
+    return {"detector": detector, **replace(backends, detector=None).opened(device)}
 
 
 def _stages(source: Path, priors: Sequence[Path]) -> list[tuple[str, float]]:

@@ -75,7 +75,7 @@ def find_candidates(ct: CtVolume, lungs: LungMask, *, max_candidates: int = MAX_
         return []
     found: list[_Peaks] = []
     for spacing_mm in sorted({*SOLID.sigmas_mm, *GROUND_GLASS.sigmas_mm}):
-        grid = _lung_grid(lungs, spacing_mm)
+        grid = lung_grid(lungs, spacing_mm)
         inside = resample((lungs.labels > 0).astype(np.float32), lungs.geometry, grid) > 0.5
         hu = _on_grid(ct, grid)
         for look in (SOLID, GROUND_GLASS):
@@ -87,8 +87,8 @@ def find_candidates(ct: CtVolume, lungs: LungMask, *, max_candidates: int = MAX_
     return _strongest(found, max_candidates)
 
 
-def _lung_grid(lungs: LungMask, spacing_mm: float) -> Geometry:
-    """Isotropic grid along L, P, S around the lungs."""
+def lung_grid(lungs: LungMask, spacing_mm: float) -> Geometry:
+    """Isotropic grid along L, P, S around the lungs (which must not be empty)."""
     marks = np.argwhere(lungs.labels[::2, ::4, ::4]) * (2, 4, 4)
     points = lungs.geometry.to_lps_mm(marks)
     low, high = points.min(axis=0) - MARGIN_MM, points.max(axis=0) + MARGIN_MM

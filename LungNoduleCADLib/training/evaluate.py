@@ -78,12 +78,14 @@ def evaluate_bundle(
     pictures : folder for curves and for the examples on which the model is most wrong.
     """
     from LungNoduleCADLib.training.evaluate_attributes import attributes_figures
+    from LungNoduleCADLib.training.evaluate_detection import detection_figures
     from LungNoduleCADLib.training.evaluate_fusion import fusion_figures
     from LungNoduleCADLib.training.evaluate_segmentation import segmentation_figures
 
     examiners = {
         "nodule_ct_segmentation": segmentation_figures,
         "nodule_ct_attributes": attributes_figures,
+        "nodule_ct_detection": detection_figures,
         "nodule_fusion": fusion_figures,
     }
     if name not in examiners:
@@ -91,7 +93,7 @@ def evaluate_bundle(
     data = open_training_data(folder, scans, report)
     for note in data.notes:
         report(note)
-    data.require(name, outlines=True, ratings=name != "nodule_ct_segmentation")
+    data.require(name, outlines=True, ratings=name in ("nodule_ct_attributes", "nodule_fusion"))
     examination = _examination(find_bundle(name), data, fold, device, report, pictures)
     bundle, nodules = examination.bundle, examination.nodules
     return {

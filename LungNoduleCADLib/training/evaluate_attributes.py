@@ -7,14 +7,17 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from scipy import special
 
+from LungNoduleCADLib.bundles.registry import models_folder
 from LungNoduleCADLib.classification.encoder import EncoderRunner, mirror_images
 from LungNoduleCADLib.classification.familiarity import Familiarity
+from LungNoduleCADLib.domain.nodule import NoduleCandidate
 from LungNoduleCADLib.evaluation import calibration, discrimination
 from LungNoduleCADLib.evaluation.froc import ScanDetections, at_threshold, froc, sensitivity_estimates
 from LungNoduleCADLib.imaging.patch import network_patch, patch_geometry
 from LungNoduleCADLib.networks.nodule_encoder import DESCRIPTORS
 from LungNoduleCADLib.nodules.candidates import find_candidates
 from LungNoduleCADLib.nodules.detect import rate_candidates
+from LungNoduleCADLib.nodules.detector import bundled_detector
 from LungNoduleCADLib.training.cases import POINT
 from LungNoduleCADLib.training.curves import draw_froc
 from LungNoduleCADLib.training.data import MarkedScan, PackNodule
@@ -153,9 +156,9 @@ def _whole_scans(examination: Examination, of_nodules: np.ndarray) -> Figures:
     background, owners, found, per_scan = [], [], [], {}
     for fold, scan in examination.scans():
         patient = examination.patient_of(scan)
-        points, logits = _rated(
-            scan, EncoderRunner.from_bundle(examination.bundle, examination.device, unseen_fold=fold)
-        )
+        find = bundled_detector(str(models_folder()), examination.device, fold) or find_candidates
+        encoder = EncoderRunner.from_bundle(examination.bundle, examination.device, unseen_fold=fold)
+        points, logits = _rated(scan, find(scan.ct, scan.lungs), encoder)
         marks = np.array([[*m.centre_lps_mm, m.eq_diameter_mm] for m in scan.marks]).reshape(-1, 4)
         clear = np.array([m.n_readers >= CLEAR_READERS for m in scan.marks], bool)
         scores = calibration.apply(logits, calibrated)
@@ -181,13 +184,14 @@ def _whole_scans(examination: Examination, of_nodules: np.ndarray) -> Figures:
     }
 
 
-def _rated(scan: MarkedScan, encoder: EncoderRunner) -> tuple[np.ndarray, np.ndarray]:
-    """Places (N, 3), LPS mm, and logits of the finder's candidates, most suspicious first."""
+def _rated(
+    scan: MarkedScan, candidates: Sequence[NoduleCandidate], encoder: EncoderRunner
+) -> tuple[np.ndarray, np.ndarray]:
+    """Places (N, 3), LPS mm, and logits of the candidates, most suspicious first."""
 
     def uncalibrated(patches: Sequence[np.ndarray]) -> np.ndarray:
         return encoder.answer(patches).probability("nodule")
 
-    candidates = find_candidates(scan.ct, scan.lungs)
     rated = rate_candidates(scan.ct, candidates, uncalibrated, encoder.size, encoder.spacing_mm)
     points = np.array([c.centre_lps_mm for c in rated]).reshape(-1, 3)
     return points, special.logit(np.array([c.probability for c in rated], float))

@@ -13,9 +13,9 @@ from LungNoduleCADLib.bundles.weights import sha256_of
 
 
 def save_network(network: nn.Module, bundle: Path, relative: str) -> None:
-    """Weights in half precision (batch statistics in float32) as safetensors."""
+    """Weights in half precision (batch statistics in float32) as safetensors, which refuses tensors with two names."""
     tensors = {
-        name: (t if not t.is_floating_point() or "running" in name else t.half()).contiguous().cpu()
+        name: (t.clone() if not t.is_floating_point() or "running" in name else t.half()).contiguous().cpu()
         for name, t in network.state_dict().items()
     }
     save_tensors(tensors, bundle, relative)

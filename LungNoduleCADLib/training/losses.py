@@ -48,7 +48,9 @@ def encoder_loss(answers: dict[str, Tensor], labels: dict[str, Tensor], settings
     return losses
 
 
-def segmentation_loss(logits: Tensor, occupancy: Tensor, kind: str = "dice+cross-entropy") -> dict[str, Tensor]:
+def segmentation_loss(
+    logits: Tensor, occupancy: Tensor, kind: str = "dice+cross-entropy", weight: Tensor | None = None
+) -> dict[str, Tensor]:
     """Loss against the share of each voxel that is nodule, (B, 1, D, D, D).
 
     The voxelwise part of a cube is divided by its nodule's size, so that small nodules count as much as large ones; it
@@ -57,6 +59,7 @@ def segmentation_loss(logits: Tensor, occupancy: Tensor, kind: str = "dice+cross
     Parameters
     ----------
     kind : "dice+cross-entropy", "dice+focal", "cross-entropy" or "focal".
+    weight : of each voxel, 0..1; everywhere 1 if not given.
 
     Raises
     ------
@@ -69,7 +72,9 @@ def segmentation_loss(logits: Tensor, occupancy: Tensor, kind: str = "dice+cross
         each = FocalLoss(gamma=FOCAL_GAMMA, reduction="none")(logits, occupancy)
     else:
         each = functional.binary_cross_entropy_with_logits(logits, occupancy, reduction="none")
-    losses = {voxelwise: (each.sum((1, 2, 3, 4)) / (occupancy.sum((1, 2, 3, 4)) + SMALL_NODULE_VOXELS)).mean()}
+    weight = torch.ones_like(occupancy) if weight is None else weight
+    each, inside = each * weight, occupancy * weight
+    losses = {voxelwise: (each.sum((1, 2, 3, 4)) / (inside.sum((1, 2, 3, 4)) + SMALL_NODULE_VOXELS)).mean()}
     if overlap:
-        losses["dice"] = 0.5 * DiceLoss(sigmoid=True, smooth_nr=1e-3, smooth_dr=1e-3)(logits, occupancy)
+        losses["dice"] = 0.5 * DiceLoss(smooth_nr=1e-3, smooth_dr=1e-3)(torch.sigmoid(logits) * weight, inside)
     return losses | {"total": torch.stack(list(losses.values())).sum()}

@@ -52,7 +52,7 @@ class LungBackground:
         fold: int = -1,
     ) -> None:
         self.fold = fold
-        self._donors, self._size, self._spacing_mm, self._rng = donors, size, spacing_mm, rng
+        self._donors, self._size, self.spacing_mm, self._rng = donors, size, spacing_mm, rng
         self._places: list[tuple[int, tuple[float, float, float]]] = []
         sketches = []
         for number, donor in enumerate(donors):
@@ -76,7 +76,7 @@ class LungBackground:
         HU float32 (D, D, D) and nodule occupancy 0..1 float32 of the same shape.
         """
         centre = tuple(float(v) for v in block.geometry.to_lps_mm(centre_kji))
-        return self.fill(block, patch_geometry(centre, self._size, self._spacing_mm), disc_radius_mm)  # type: ignore[arg-type]
+        return self.fill(block, patch_geometry(centre, self._size, self.spacing_mm), disc_radius_mm)  # type: ignore[arg-type]
 
     def fill(
         self, block: NoduleBlock, grid: Geometry, disc_radius_mm: float | None = None
@@ -87,6 +87,8 @@ class LungBackground:
         hu = _edge_extended(block.hu, block.geometry, grid)
         consensus = np.zeros(block.hu.shape, bool) if block.votes is None else block.consensus
         occupancy = _edge_extended(consensus.astype(np.float32), block.geometry, grid) * inside_z[:, None, None]
+        if disc_radius_mm is not None:
+            occupancy = occupancy * inside_plane[None]
         background = self._best_background(hu, weight, occupancy, grid) if self._places else hu
         return hu * weight + background * (1 - weight), occupancy
 
@@ -122,7 +124,7 @@ class LungBackground:
         return picked
 
     def _slice_grid(self, place: tuple[float, float, float]) -> Geometry:
-        cube = patch_geometry(place, self._size, self._spacing_mm)
+        cube = patch_geometry(place, self._size, self.spacing_mm)
         return cube.crop((self._size // 2, 0, 0), (1, self._size, self._size))
 
 

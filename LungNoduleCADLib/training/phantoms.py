@@ -25,7 +25,7 @@ def phantom_cubes(
 ) -> Iterator[Cube]:
     """Nodules and candidates that are none, of ``count`` phantoms; seeds below 1000 are for demos."""
     for number in range(count):
-        phantom = make_phantom(first_seed + number, nodules=_plans(rng))
+        phantom = make_phantom(first_seed + number, nodules=mixed_plans(rng))
         name = f"phantom-{first_seed + number}"
         for truth, mask in zip(phantom.truth, phantom.masks, strict=True):
             grid = patch_geometry(truth.centre_lps_mm, size, spacing_mm)
@@ -65,12 +65,16 @@ def _background(
         yield hu, np.zeros_like(hu), _sample("", name)
 
 
-def _plans(rng: np.random.Generator) -> tuple[NodulePlan, ...]:
-    """Fourteen nodules of all types and sizes, three of them on the pleura."""
+def mixed_plans(
+    rng: np.random.Generator, solid_from_mm: float = 5.0, subsolid_from_mm: float = 8.0
+) -> tuple[NodulePlan, ...]:
+    """Fourteen nodules of all types and of sizes up to 16 mm, three of them on the pleura."""
     kinds = [NoduleType.SOLID] * 8 + [NoduleType.PART_SOLID] * 3 + [NoduleType.GROUND_GLASS] * 3
     plans = []
     for number, kind in enumerate(kinds):
-        diameter = float(rng.uniform(5, 15) if kind is NoduleType.SOLID else rng.uniform(8, 16))
+        diameter = float(
+            rng.uniform(solid_from_mm, 15) if kind is NoduleType.SOLID else rng.uniform(subsolid_from_mm, 16)
+        )
         core = float(diameter * rng.uniform(0.35, 0.65)) if kind is NoduleType.PART_SOLID else None
         plans.append(
             NodulePlan(

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from LungNoduleCADLib.training.data import NO_FOLD, MarkedScan, PackNodule, TrainingData
+from LungNoduleCADLib.training.detection_samples import detection_cubes
 from LungNoduleCADLib.training.lung_background import Donor, LungBackground
 from LungNoduleCADLib.training.phantoms import phantom_cubes, phantom_donor
 from LungNoduleCADLib.training.samples import (
@@ -79,11 +80,11 @@ def few_donors(data: TrainingData, folds: Collection[int], most: int, report: Re
     return donors
 
 
-def donors_of(scans: Scans) -> dict[int, list[Donor]]:
-    """{fold: donors of lung}, synthetic lung under ``SYNTHETIC_FOLD``."""
+def donors_of(scans: Scans, clear_mm: float = 0.0) -> dict[int, list[Donor]]:
+    """{fold: donors of lung}, synthetic lung under ``SYNTHETIC_FOLD``; ``clear_mm``: more distance from marks."""
     donors: dict[int, list[Donor]] = defaultdict(list)
     for fold, scan in scans:
-        donors[fold].append(Donor(scan.ct, scan.lungs, scan.keep_away_lps_mm))
+        donors[fold].append(Donor(scan.ct, scan.lungs, np.add(scan.keep_away_lps_mm, (0.0, 0.0, 0.0, clear_mm))))
     donors[SYNTHETIC_FOLD].append(phantom_donor(DONOR_PHANTOM_SEED))
     return dict(donors)
 
@@ -93,6 +94,10 @@ def _cubes(
 ) -> Iterator[Cube]:
     settings, spacing_mm = recipe["samples"], scale["spacing_mm"]
     size = settings["size"]
+    if settings.get("every_mark"):
+        donors = donors_of(scans, clear_mm=size * spacing_mm / 2)
+        yield from detection_cubes(data, scans, donors, recipe, spacing_mm, rng)
+        return
     everyone = data.of_folds(tuple(recipe["folds"]["cross_fitted"]))
     nodules = [n for n in everyone if scale["from_mm"] <= n.eq_diameter_mm < scale["to_mm"]]
     backgrounds = [

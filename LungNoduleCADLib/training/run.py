@@ -26,7 +26,14 @@ from LungNoduleCADLib.training.train_lungs import train_lungs
 
 FUSION_FILES = ("models/logistic_regression.json", "models/xgboost.json", TYPE_FILE)
 Report = Callable[[str], None]
-TRAINABLE = ("lung_ct_segmentation", "nodule_ct_attributes", "nodule_ct_segmentation", "nodule_fusion")
+TRAINABLE = (
+    "lung_ct_segmentation",
+    "nodule_ct_attributes",
+    "nodule_ct_detection",
+    "nodule_ct_segmentation",
+    "nodule_fusion",
+)
+OUTLINED = ("nodule_ct_segmentation", "nodule_fusion")
 
 
 def train_bundle(
@@ -71,7 +78,7 @@ def train_bundle(
         settings = {key: recipe[key] for key in ("network", "arguments", "patch")}
         finish_bundle(out, {**source.inference, **settings}, recipe, data.split_sha256(), ["models/model.safetensors"])
         return Bundle(out)
-    data.require(name, outlines=name != "nodule_ct_attributes", ratings=name == "nodule_fusion")
+    data.require(name, outlines=name in OUTLINED, ratings=name == "nodule_fusion")
     if name == "nodule_fusion":
         _copy(source.path, out)
         inference, weights = _fusion(data, recipe, out, device, report)
@@ -105,6 +112,8 @@ def _members(
     """{fold that it never saw: network}."""
     if name == "nodule_ct_attributes":
         from LungNoduleCADLib.training.train_encoder import train_encoder as train_member
+    elif name == "nodule_ct_detection":
+        from LungNoduleCADLib.training.train_detector import train_detector as train_member
     else:
         from LungNoduleCADLib.training.train_segmenter import train_segmenter as train_member
     folds = recipe["folds"]["held_out"]
@@ -139,7 +148,7 @@ def _ensemble(
         runners = {f: EncoderRunner((n,), **recipe["patch"], device=device) for f, n in networks.items()}
         save_tensors(fit_familiarity(runners, stores[0], recipe["seed"]), out, FILE)
         weights.append(FILE)
-    else:
+    elif name == "nodule_ct_segmentation":
         from LungNoduleCADLib.training.train_segmenter import choose_thresholds
 
         inference |= choose_thresholds(networks, data, recipe, device, report)

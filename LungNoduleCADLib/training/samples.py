@@ -100,7 +100,7 @@ def nodule_cubes(
     """
     for nodule in nodules:
         block = data.load(nodule)
-        disc = None if rng.random() < 1 / 3 else _reach_in_plane_mm(nodule, block) + float(rng.uniform(2, 10))
+        disc = None if rng.random() < 1 / 3 else reach_in_plane_mm(nodule, block) + float(rng.uniform(2, 10))
         hu, occupancy = background.set_into(block, nodule.centre_kji, disc)
         yield hu, occupancy, Sample(nodule.nodule_id, nodule.patient_id, nodule.fold, background.fold, False)
 
@@ -119,7 +119,7 @@ def beside_nodule_cubes(
     for _, group in groupby(sorted(nodules, key=lambda n: n.patient_id), key=lambda n: n.patient_id):
         of_patient = [(nodule, data.load(nodule)) for nodule in group]
         for nodule, block in of_patient:
-            for centre in _places_beside(nodule, block, of_patient, per_nodule, rng):
+            for centre in places_beside(nodule, block, of_patient, per_nodule, rng):
                 hu, _ = background.set_into(_without_outline(block), centre, float(rng.uniform(9, 15)))
                 sample = Sample("", nodule.patient_id, nodule.fold, background.fold, real_context=False)
                 yield hu, np.zeros_like(hu), sample
@@ -163,7 +163,7 @@ def scan_background_cubes(
         yield hu, np.zeros_like(hu), Sample("", scan.name, fold, background.fold, real_context=False)
 
 
-def _places_beside(
+def places_beside(
     nodule: PackNodule,
     block: NoduleBlock,
     others: list[tuple[PackNodule, NoduleBlock]],
@@ -173,9 +173,9 @@ def _places_beside(
     """Dense spots at least 7 mm from every outline and 8 mm from the block's border."""
     from scipy import ndimage
 
-    outlined = _marked(nodule, block)
+    outlined = outlined_by_anybody(nodule, block)
     for other, other_block in others:
-        _paint(outlined, nodule, other, other_block)
+        paint_other(outlined, nodule, other, other_block)
     spacing = block.geometry.spacing_kji_mm
     far = ndimage.distance_transform_edt(~outlined, spacing) > 7.0
     margin = [int(np.ceil(8.0 / s)) for s in spacing[1:]]
@@ -190,14 +190,15 @@ def _places_beside(
     return [tuple(float(v) for v in spots[n]) for n in chosen]  # type: ignore[misc]
 
 
-def _reach_in_plane_mm(nodule: PackNodule, block: NoduleBlock) -> float:
+def reach_in_plane_mm(nodule: PackNodule, block: NoduleBlock) -> float:
     """Largest in-plane distance of the outline from the nodule's centre."""
-    offset_mm = (np.argwhere(_marked(nodule, block)) - nodule.centre_kji) * block.geometry.spacing_kji_mm
+    offset_mm = (np.argwhere(outlined_by_anybody(nodule, block)) - nodule.centre_kji) * block.geometry.spacing_kji_mm
     return float(np.hypot(offset_mm[:, 1], offset_mm[:, 2]).max())
 
 
-def _paint(outlined: np.ndarray, nodule: PackNodule, other: PackNodule, other_block: NoduleBlock) -> None:
-    offset, there_marked = np.subtract(other.start_kji, nodule.start_kji), _marked(other, other_block)
+def paint_other(outlined: np.ndarray, nodule: PackNodule, other: PackNodule, other_block: NoduleBlock) -> None:
+    """Set what anybody outlined of another nodule of the patient, in voxels of the nodule's block."""
+    offset, there_marked = np.subtract(other.start_kji, nodule.start_kji), outlined_by_anybody(other, other_block)
     if other is nodule or np.any(offset >= outlined.shape) or np.any(offset + there_marked.shape <= 0):
         return
     here = tuple(
@@ -207,7 +208,7 @@ def _paint(outlined: np.ndarray, nodule: PackNodule, other: PackNodule, other_bl
     outlined[here] |= there_marked[there]
 
 
-def _marked(nodule: PackNodule, block: NoduleBlock) -> np.ndarray:
+def outlined_by_anybody(nodule: PackNodule, block: NoduleBlock) -> np.ndarray:
     """Voxels that anybody outlined; where nobody did, a ball of the nodule's diameter."""
     if block.votes is not None:
         return block.votes > 0

@@ -17,6 +17,7 @@ from LungNoduleCADLib.evaluation.discrimination import auc, balanced_accuracy
 from LungNoduleCADLib.networks.build import build_network
 from LungNoduleCADLib.networks.nodule_encoder import NoduleEncoder
 from LungNoduleCADLib.training.augment import training_transform
+from LungNoduleCADLib.training.balance import KINDS, balanced_rows, groups_by_kind
 from LungNoduleCADLib.training.data import PackNodule, TrainingData
 from LungNoduleCADLib.training.labels import reference_type
 from LungNoduleCADLib.training.loader import CubeDataset, batches
@@ -24,7 +25,7 @@ from LungNoduleCADLib.training.loop import LoopSettings, fit
 from LungNoduleCADLib.training.losses import encoder_loss
 from LungNoduleCADLib.training.pretrain import pretrain_backbone
 from LungNoduleCADLib.training.pretrained import load_encoder_weights
-from LungNoduleCADLib.training.samples import SYNTHETIC_FOLD, SampleStore
+from LungNoduleCADLib.training.samples import SampleStore
 
 
 def train_encoder(
@@ -51,12 +52,12 @@ def train_encoder(
     network = build_network(recipe["network"], recipe["arguments"])
     _start(network, stores, recipe, held_out, run, device, report)
     transform = training_transform(size, **recipe["augmentation"])
-    groups = _groups(store, nodules, held_out)
+    groups = groups_by_kind(store, held_out, lambda sample: _chance(nodules.get(sample.nodule_id)))
     judged = held_out_rows(store, held_out, recipe["validation_non_nodules"])
 
     def epoch_batches(epoch: int) -> Any:
         rng = np.random.default_rng([seed, epoch])
-        rows = [(0, row) for row in _balanced_rows(groups, recipe["samples_per_epoch"], rng)]
+        rows = [(0, row) for row in balanced_rows(groups, SHARES, recipe["samples_per_epoch"], rng)]
         cubes = CubeDataset(stores, rows, nodules, transform, seed + 100 * epoch, outlines=False)
         return batches(cubes, recipe["batch"], recipe["workers"])
 
@@ -144,37 +145,17 @@ def _scores_of_rated(answers: Answers, rows: np.ndarray, nodules: list[PackNodul
     }
 
 
-SHARES = {  # of an epoch, by (synthetic, nodule, as it lies in a scan)
-    (False, True, False): 0.52,
-    (False, True, True): 0.05,
-    (False, False, False): 0.20,
-    (False, False, True): 0.15,
-    (True, True, True): 0.04,
-    (True, False, True): 0.04,
+SHARES = {  # of an epoch
+    KINDS["nodules"]: 0.52,
+    KINDS["nodules_of_scans"]: 0.05,
+    KINDS["beside_nodules"]: 0.20,
+    KINDS["background_of_scans"]: 0.15,
+    KINDS["synthetic_nodules"]: 0.04,
+    KINDS["synthetic_background"]: 0.04,
 }
 TYPE_CHANCES = {NoduleType.SOLID: 1.0, NoduleType.PART_SOLID: 2.5, NoduleType.GROUND_GLASS: 1.5}
 
 
-def _groups(
-    store: SampleStore, nodules: dict[str, PackNodule], held_out: int
-) -> dict[tuple[bool, bool, bool], tuple[list[int], np.ndarray]]:
-    """Rows that may be seen and their chances, by the keys of ``SHARES``; subsolid ones more often."""
-    groups: dict[tuple[bool, bool, bool], tuple[list[int], list[float]]] = {key: ([], []) for key in SHARES}
-    for row, sample in enumerate(store.samples):
-        if sample.hidden_from(held_out):
-            continue
-        nodule = nodules.get(sample.nodule_id)
-        rows, chances = groups[sample.fold == SYNTHETIC_FOLD, bool(sample.nodule_id), sample.real_context]
-        rows.append(row)
-        chances.append(TYPE_CHANCES.get(nodule.type, 1.0) * (0.4 + 0.2 * nodule.n_readers) if nodule else 1.0)
-    return {key: (rows, np.array(chances) / np.sum(chances)) for key, (rows, chances) in groups.items() if rows}
-
-
-def _balanced_rows(
-    groups: dict[tuple[bool, bool, bool], tuple[list[int], np.ndarray]], count: int, rng: np.random.Generator
-) -> list[int]:
-    """Rows of an epoch: nodules and non-nodules, a share from where the finder proposed them in whole scans."""
-    picked = np.concatenate(
-        [rng.choice(rows, round(count * SHARES[key]), p=chances) for key, (rows, chances) in groups.items()]
-    )
-    return [int(row) for row in rng.permutation(picked)]
+def _chance(nodule: PackNodule | None) -> float:
+    """Nodules of more readers, and subsolid ones, more often."""
+    return TYPE_CHANCES.get(nodule.type, 1.0) * (0.4 + 0.2 * nodule.n_readers) if nodule else 1.0  # type: ignore[arg-type]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from LungNoduleCADLib import pipeline
+from LungNoduleCADLib.bundles.registry import MODELS_FOLDER_VARIABLE, find_bundle
 from LungNoduleCADLib.cli import main
 from LungNoduleCADLib.domain.ct import CtVolume
 from LungNoduleCADLib.domain.findings import StudyFindings
@@ -82,6 +85,29 @@ def test_results_name_it_and_say_that_no_operating_point_of_it_was_measured(find
     assert findings.operating_points == ()
 
 
+class OnePlace:
+    """As the bundled detector: places without a probability."""
+
+    method, threshold = Method("nodule_ct_detection", "0.1.0"), None
+
+    def __call__(self, _ct: CtVolume, _lungs: LungMask) -> list[NoduleCandidate]:
+        return [NoduleCandidate((15.0, 15.0, 20.0), 8.0)]
+
+
+def test_the_bundled_network_proposes_and_is_named_unless_another_detector_was_chosen() -> None:
+    own, chosen = (
+        Models(Cubes(), EverythingIsSixInTen(), 0.5, detector, OnePlace())  # type: ignore[arg-type]
+        for detector in (None, ThreeCandidates())
+    )
+    nothing = (None, None)
+
+    assert [place.centre_lps_mm for place in own.find(*nothing)] == [(15.0, 15.0, 20.0)]  # type: ignore[arg-type]
+    assert own.methods() == (OnePlace.method, STUB)
+    assert own.flags() == ()
+    assert len(chosen.find(*nothing)) == 3  # type: ignore[arg-type]
+    assert ELSEWHERE in chosen.methods()
+
+
 @pytest.mark.parametrize("option", ["--detector", "--segmenter"])
 def test_an_unknown_back_end_is_refused_on_the_command_line(
     option: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -95,3 +121,21 @@ def test_an_unknown_back_end_is_refused_on_the_command_line(
     assert main(command) == 2
     assert "There is no such back-end" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_the_bundled_network_may_be_named_but_never_answers_from_random_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bundle = tmp_path / "models" / "nodule_ct_detection"
+    shutil.copytree(find_bundle(bundle.name).path, bundle, ignore=shutil.ignore_patterns("*.safetensors"))
+    metadata = json.loads((bundle / "configs/metadata.json").read_text(encoding="utf-8"))
+    untrained = json.dumps(metadata | {"status": "untrained", "weights_sha256": {}})
+    (bundle / "configs/metadata.json").write_text(untrained, encoding="utf-8")
+    monkeypatch.setenv(MODELS_FOLDER_VARIABLE, str(bundle.parent))
+    monkeypatch.setattr("LungNoduleCADLib.cli.work._read", lambda *_: object())
+    (tmp_path / "scan.nrrd").touch()
+
+    command = ["analyse", str(tmp_path / "scan.nrrd"), "-o", str(tmp_path / "out"), "--detector", bundle.name]
+
+    assert main([*command, "--progress", "none"]) == 4
+    assert "nodule_ct_detection has no trained weights" in capsys.readouterr().err

@@ -18,7 +18,16 @@ from LungNoduleCADLib.domain.ct import CtVolume
 from LungNoduleCADLib.domain.masks import LungMask
 from LungNoduleCADLib.domain.provenance import Method
 from LungNoduleCADLib.nodules.segment import NoduleSegmenter
-from LungNoduleCADLib.training import cases, evaluate, evaluate_fusion, prepare, run, train_fusion
+from LungNoduleCADLib.training import (
+    cases,
+    detection_samples,
+    evaluate,
+    evaluate_detection,
+    evaluate_fusion,
+    prepare,
+    run,
+    train_fusion,
+)
 from LungNoduleCADLib.training.lung_background import Donor
 from LungNoduleCADLib.training.verify import verify_bundle
 
@@ -27,6 +36,11 @@ TINY = {
         "arguments": {"widths": [4, 8, 8, 8], "stem_stride": 2, "stem_kernel": 3, "dropout": 0.0},
         "samples_per_epoch": 32,
         "validation_non_nodules": 20,
+    },
+    "nodule_ct_detection": {
+        "arguments": {"in_channels": 1, "filters": [4, 8, 8, 8], "norm": "batch"},
+        "samples_per_epoch": 16,
+        "validation_cubes": 12,
     },
     "nodule_ct_segmentation": {"arguments": {"in_channels": 2, "filters": [4, 8, 8, 8]}, "samples_per_epoch": 8},
     "nodule_fusion": {"cross_validation": 3, "rounds": 5},
@@ -90,6 +104,8 @@ def tiny_bundles(
     monkeypatch.setattr(prepare, "phantom_donor", donor)
     monkeypatch.setattr(prepare, "PLACES_EACH", 40)
     monkeypatch.setattr(cases, "PLACES", 40)
+    monkeypatch.setattr(detection_samples, "PLACES_EACH", 40)
+    monkeypatch.setattr(evaluate_detection, "PHANTOM_SEEDS", ())
     return find
 
 
@@ -109,6 +125,8 @@ def test_a_pack_becomes_bundles_that_are_evaluated_on_the_fold_they_never_saw(
     assert 0.0 <= segmentation["all"]["dice"]["value"] <= 1.0
     assert set(tiny_bundles("nodule_ct_segmentation").inference["thresholds"]) == {"0.5", "1", "2"}
     assert 0.0 <= segmentation["all"]["surface_dice_at_1_mm"]["value"] <= 1.0
+    detection = figures["nodule_ct_detection"]["figures"]["set_into_lung"]["all"]
+    assert all(0.0 <= detection[finder]["value"] <= 1.0 for finder in ("network", "classical", "network and classical"))
     attributes = figures["nodule_ct_attributes"]["figures"]
     assert 0.0 <= attributes["flagged_as_unfamiliar"]["value"] <= 1.0
     assert 0.0 <= attributes["malignancy_auc_median_above_3"]["value"] <= 1.0
