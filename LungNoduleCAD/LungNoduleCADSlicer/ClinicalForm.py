@@ -27,6 +27,7 @@ class ClinicalForm:
 
     def __init__(self, ui, onChanged: Callable[[], None]) -> None:
         self._onChanged = onChanged
+        self._others: dict = {}
         noYes = [(_("no"), False), (_("yes"), True)]
         self._choices = {
             "sex": (ui.sexBox, [(_("female"), "F"), (_("male"), "M"), (_("other"), "O")]),
@@ -56,11 +57,14 @@ class ClinicalForm:
 
     @property
     def values(self) -> dict:
-        """All facts; None is unknown. A text that is no number within its limits counts as unknown."""
+        """All facts; None is unknown. A text that is no number within its limits counts as unknown.
+
+        Facts that the form has no field for stay as they were shown.
+        """
         found = {name: _chosen(box) for name, (box, _choices) in self._choices.items()}
         for name, (edit, maximum) in self._numbers.items():
             found[name] = numberOf(edit.text, maximum) if self._applies(name) else None
-        return {name: found[name] for name in FACTS}
+        return {**{name: found[name] for name in FACTS}, **self._others}
 
     @property
     def faults(self) -> list[str]:
@@ -73,6 +77,7 @@ class ClinicalForm:
 
     def show(self, values: dict) -> None:
         """Without telling that it changed."""
+        self._others = {name: value for name, value in values.items() if name not in FACTS}
         for name, (box, choices) in self._choices.items():
             index = next((row for row, (_text, value) in enumerate(choices, 1) if value == values.get(name)), 0)
             _quietly(box, "currentIndex", index)

@@ -215,7 +215,7 @@ class ReportPanel:
         """What the study says of the patient: what a clinician said, else the header of the analyzed series."""
         findings = self.reading.study.findings
         said, series = findings["clinical"] or {}, findings["series"]
-        known = {name: said.get(name) for name in FACTS}
+        known = {**dict.fromkeys(FACTS), **said}
         for name, value in (("age_years", series["age_years"]), ("sex", (series["sex"] or "")[:1].upper() or None)):
             known[name] = known[name] if known[name] is not None else value
         return known

@@ -93,6 +93,16 @@ def what_is_no_number_is_said_and_not_sent(test):
     test.assertEqual(study.findings["clinical"]["age_years"], 64.0)
 
 
+def facts_that_the_form_has_no_field_for_are_kept(test):
+    panel = fakePanel(test)
+    openSampleStudy(test, panel)
+    form = panel.report.form
+
+    form.show({**form.values, "prior_ct_pending": True})
+
+    test.assertIs(form.values["prior_ct_pending"], True)
+
+
 def another_significant_finding_adds_the_s_modifier_at_once(test):
     panel = fakePanel(test)
     openSampleStudy(test, panel)
