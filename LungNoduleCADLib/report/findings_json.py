@@ -75,7 +75,7 @@ def from_json(document: dict[str, Any], name: str = FILE_NAME) -> StudyFindings:
     try:
         findings = _study_from_json(known)
         return findings if known is document else _with_clinical_risk(findings)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, OverflowError) as error:
         raise InputError(f"{name} is not valid", got=str(error), todo="correct it or analyse again") from error
 
 
