@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from LungNoduleCADLib.bundles.spec import Bundle
+from LungNoduleCADLib.json_file import read_json
 
 CARD, EVALUATION = "docs/README.md", "docs/evaluation.json"
 BEGIN, END = "<!-- figures: written from evaluation.json -->", "<!-- end of figures -->"
@@ -52,13 +52,13 @@ def update_card(bundle: Bundle) -> None:
     file = bundle.path / CARD
     before, rest = file.read_text(encoding="utf-8").split(BEGIN)
     after = rest.split(END)[1]
-    table = figures_table(json.loads((bundle.path / EVALUATION).read_text(encoding="utf-8")))
+    table = figures_table(read_json(bundle.path / EVALUATION))
     file.write_text(f"{before}{BEGIN}\n{table}\n{END}{after}", encoding="utf-8")
 
 
 def card_is_current(folder: Path) -> bool:
     """Whether the card says what ``evaluation.json`` says."""
-    evaluation = json.loads((folder / EVALUATION).read_text(encoding="utf-8"))
+    evaluation = read_json(folder / EVALUATION)
     return figures_table(evaluation) in (folder / CARD).read_text(encoding="utf-8")
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
-
 from LungNoduleCADLib.bundles.spec import Bundle
 from LungNoduleCADLib.bundles.weights import checked_file
 from LungNoduleCADLib.errors import LungNoduleCADError
+from LungNoduleCADLib.json_file import read_json
 from LungNoduleCADLib.training.card import CARD, EVALUATION, card_is_current
 
 METADATA_KEYS = {"version", "task", "status", "authors", "license", "data_license", "intended_use", "weights_sha256"}
@@ -40,7 +39,7 @@ def _weights(bundle: Bundle) -> list[str]:
             problems.append(f"{relative} is larger than 25 MB")
     if not (bundle.path / EVALUATION).is_file():
         return [*problems, "there is no evaluation.json"]
-    evaluation = json.loads((bundle.path / EVALUATION).read_text(encoding="utf-8"))
+    evaluation = read_json(bundle.path / EVALUATION)
     if evaluation["weights_sha256"] != bundle.weight_files:
         problems.append("evaluation.json is of other weights")
     if not card_is_current(bundle.path):
