@@ -95,7 +95,7 @@ class Run:
         return {"marks": [accepted, rejected], "went_on": then != name, "exam": [exam, after, again]}
 
     def type(self) -> dict:
-        nodule = next(n for n in self.study.nodules if n["type"] == "solid" and n["lung_rads"] not in (None, "2"))
+        nodule = next(n for n in self.study.nodules if n["type"] == "solid" and n["lung_rads"] not in (None, "2", "3"))
         self.panel.reading.select(nodule["id"])
         before = self.values(nodule["id"])
         self.changed("type", lambda: self.panel.correction.onTypeChosen(2))

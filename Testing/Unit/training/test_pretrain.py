@@ -216,7 +216,7 @@ def test_the_encoder_begins_where_pretraining_ended_and_a_kill_in_between_change
         return network
 
     monkeypatch.setattr(train_encoder, "fit", keep)
-    monkeypatch.setattr(train_encoder, "_groups", lambda *_: {})
+    monkeypatch.setattr(train_encoder, "groups_by_kind", lambda *_: {})
     recipe = RECIPE | {"validation_non_nodules": 1, "loop": {"epochs": 1}}
     data = SimpleNamespace(nodules=[])
 
