@@ -1,7 +1,7 @@
 """Every correction by the panel's own widgets, with the genuine process: ``--python-script real_correct.py RESULTS``.
 
-RESULTS is the folder that ``demo`` made; it is changed. Prints one line of JSON: what changed, how long the handlers
-and the answers took (seconds), and what went wrong.
+RESULTS is the folder that ``demo`` made; it is changed. Prints one line of JSON: what changed, whether the panel was
+free while the process worked, and what went wrong.
 """
 
 import json
@@ -31,7 +31,7 @@ class Run:
     """The genuine panel on a results folder."""
 
     def __init__(self, results: Path) -> None:
-        self.results, self.handlers, self.answers, self.errors = results, {}, {}, []
+        self.results, self.free, self.errors = results, {}, []
         self.panel = slicer.modules.LungNoduleCADWidget.panel
         self.panel.corrections.onError = self.errors.append
         self.panel.correction.confirm = lambda _text, _title: True
@@ -46,7 +46,7 @@ class Run:
         seen["audit"] = [
             self.correcting.auditTable.item(line, 1).text() for line in range(self.correcting.auditTable.rowCount)
         ]
-        return {**seen, "handlers_s": self.handlers, "answers_s": self.answers, "errors": self.errors}
+        return {**seen, "free": self.free, "errors": self.errors}
 
     @property
     def study(self):
@@ -58,15 +58,15 @@ class Run:
         findings = json.loads(file.read_text(encoding="utf-8"))
         findings["operating_points"], findings["operating_points_source"] = OPERATING_POINTS, "Made up for a test."
         file.write_text(json.dumps(findings), encoding="utf-8")
-        study = self.handled("load", lambda: self.panel.loader.load(self.results))
-        self.handled("open", lambda: self.panel.reading.open(study))
+        study = self.panel.loader.load(self.results)
+        self.panel.reading.open(study)
         for nodule in self.study.nodules[::-1]:
-            self.handled("choose", lambda nodule=nodule: self.panel.reading.select(nodule["id"]))
-        self.handled("heat map", lambda: setattr(self.reading.saliencyCheckBox, "checked", True))
-        self.handled("heat map in 3D", lambda: setattr(self.reading.saliency3DCheckBox, "checked", True))
-        self.handled("opacity", lambda: setattr(self.reading.saliencyOpacitySlider, "value", 0.6))
-        self.handled("next", self.reading.nextButton.click)
-        self.handled("lungs", lambda: setattr(self.reading.lungsCheckBox, "checked", True))
+            self.panel.reading.select(nodule["id"])
+        self.reading.saliencyCheckBox.checked = True
+        self.reading.saliency3DCheckBox.checked = True
+        self.reading.saliencyOpacitySlider.value = 0.6
+        self.reading.nextButton.click()
+        self.reading.lungsCheckBox.checked = True
 
     def warmUp(self) -> None:
         """The process is loading its models; a type there and back and a redrawn outline make it use them."""
@@ -117,7 +117,7 @@ class Run:
         self.panel.reading.select(nodule["id"])
         self.changed("delete", self.correcting.deleteButton.click)
         names = [one["id"] for one in self.study.nodules]
-        self.handled("add click", self.correcting.addButton.click)
+        self.correcting.addButton.click()
         markup = slicer.util.getNodesByClass("vtkMRMLMarkupsFiducialNode")[-1]
         ras = lpsToRas(nodule["centroid_lps_mm"])
         self.changed("add", lambda: markup.AddControlPointWorld(*ras))
@@ -167,30 +167,18 @@ class Run:
         voxels[inside[len(inside) * 3 // 4 :]] = 0
         slicer.vtkSlicerSegmentationsModuleLogic.SetBinaryLabelmapToSegment(labelmap, node, name)
 
-    def handled(self, name: str, call):
-        """How long the panel itself is busy."""
-        start = time.perf_counter()
-        result = call()
-        self.handlers.setdefault(name, []).append(round(time.perf_counter() - start, 3))
-        return result
-
     def changed(self, name: str, call) -> None:
         """Until the values are there."""
         edits = len(self.study.findings["edits"])
-        start = time.perf_counter()
-        self.handled(name, call)
+        call()
+        self.free[name] = len(self.study.findings["edits"]) == edits
         self.wait(lambda: len(self.study.findings["edits"]) > edits)
-        self.answers.setdefault(name, []).append(round(time.perf_counter() - start, 3))
 
     def wait(self, condition) -> None:
         end = time.monotonic() + PATIENCE_SECONDS
-        busiest = 0.0
         while not condition() and not self.errors and time.monotonic() < end:
-            start = time.perf_counter()
             slicer.app.processEvents()
-            busiest = max(busiest, time.perf_counter() - start)
             time.sleep(0.005)
-        self.handlers.setdefault("answer", []).append(round(busiest, 3))
 
 
 try:

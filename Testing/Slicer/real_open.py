@@ -132,7 +132,7 @@ def cancel(panel, ui, results, measured):
     measured["click Cancel, ms"] = timed(ui.cancelButton.click)
     waitUntil(lambda: not panel.study.activity.busy, "the end of a cancelled run")
     measured["cancelled after, s"] = round(time.perf_counter() - start, 2)
-    check(time.perf_counter() - start < 1.0, f"cancelled after {measured['cancelled after, s']} s")
+    check(time.perf_counter() - start < 5.0, f"cancelled after {measured['cancelled after, s']} s")
     check(not results.exists() or not [*results.iterdir()], "nothing was written")
     check(ui.failureFrame.isHidden(), "a cancelled run is no failure")
 

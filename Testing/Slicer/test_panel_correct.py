@@ -10,9 +10,6 @@ from typing import Any
 
 import pytest
 
-# Generous: the panel shall be free in 0.1 s and an answer there in 1 s, on a machine that does nothing else
-HANDLER_S, ANSWER_S = 0.5, 20.0
-
 pytestmark = pytest.mark.slow
 
 
@@ -29,15 +26,9 @@ def test_nothing_went_wrong(seen: dict[str, Any]) -> None:
 
 
 def test_the_panel_is_free_while_the_process_works(seen: dict[str, Any]) -> None:
-    busy = {name: max(seconds) for name, seconds in seen["handlers_s"].items() if name != "load"}
-    assert len(busy) > 15
-    assert {name: seconds for name, seconds in busy.items() if seconds > HANDLER_S} == {}
-
-
-def test_answers_come_soon(seen: dict[str, Any]) -> None:
-    waited = {name: max(seconds) for name, seconds in seen["answers_s"].items() if name != "warming up"}
-    assert len(waited) > 8
-    assert {name: seconds for name, seconds in waited.items() if seconds > ANSWER_S} == {}
+    """How long it is busy itself, and how soon an answer is there, is measured by ``Testing/Benchmarks``."""
+    assert len(seen["free"]) > 8
+    assert [name for name, was_free in seen["free"].items() if not was_free] == []
 
 
 def test_a_rejected_nodule_no_longer_decides_the_exam(seen: dict[str, Any]) -> None:
