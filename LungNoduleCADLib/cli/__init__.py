@@ -12,7 +12,7 @@ from LungNoduleCADLib.cli.console import say_error
 from LungNoduleCADLib.errors import Cancelled, LungNoduleCADError, UsageError
 
 VERBS = (
-    *("series", "analyse", "compare", "review", "report", "export", "send", "fetch", "demo", "phantom"),
+    *("series", "analyse", "compare", "batch", "review", "report", "export", "send", "fetch", "demo", "phantom"),
     *("guidelines", "risk", "info", "bundles", "train", "evaluate"),
 )
 

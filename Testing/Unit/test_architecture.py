@@ -21,18 +21,20 @@ TIERS = [
     STAGES,
     {"report"},
     {"nodule_list", "pipeline", "review", "review_case", "training"},
+    {"cohort"},
     {"cli", "__main__"},
 ]
 TIER_OF = {part: tier for tier, parts in enumerate(TIERS) for part in parts}
 APPLICATION = {"slicer", "qt", "ctk", "vtk", "vtkmodules", "mrml", "PythonQt", "LungNoduleCADSlicer"}
 NETWORK = {"requests", "urllib.request", "urllib3", "httpx", "aiohttp", "http.client", "ftplib", "socket"}
-NETWORK |= {"pynetdicom", "dicomweb_client"}
+NETWORK |= {"pynetdicom", "dicomweb_client", "distributed", "dask"}
 REACHES = {  # what may reach the network, and the commands that a person must give for it
     "LungNoduleCADLib.backends.download": ({"backends/download.py"}, {"cli/bundles.py"}),
     "LungNoduleCADLib.pacs": (
         {"pacs/address.py", "pacs/dimse.py", "pacs/web.py", "pacs/priors.py"},
         {"cli/send.py", "cli/fetch.py"},
     ),
+    "LungNoduleCADLib.cohort.engine": ({"cohort/engine.py"}, {"cli/batch.py"}),
 }
 PICKLE = {"pickle", "cPickle", "dill", "cloudpickle", "shelve", "joblib"}
 HEAVY = ["torch", "monai", "radiomics", "matplotlib", "xgboost", "sklearn"]
@@ -105,7 +107,7 @@ def test_the_library_knows_nothing_of_slicer_qt_or_vtk() -> None:
     assert not wrong, "\n".join(wrong)
 
 
-def test_only_fetch_send_and_bundles_fetch_reach_the_network() -> None:
+def test_only_fetch_send_bundles_fetch_and_batch_with_a_scheduler_reach_the_network() -> None:
     reaching = {file for files, _ in REACHES.values() for file in files}
     wrong = []
     for file in library_files():
