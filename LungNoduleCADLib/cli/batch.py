@@ -62,7 +62,7 @@ def run(arguments: argparse.Namespace) -> int:
     return 3 if batch.failures else 0
 
 
-def _tell(batch, kind: str) -> None:
+def _tell(batch: Batch, kind: str) -> None:
     from LungNoduleCADLib.cohort.overview import FILE_NAME
     from LungNoduleCADLib.cohort.tables import has_parquet
 

@@ -71,4 +71,4 @@ def dask_engine(address: str) -> Iterator[Executor]:
         try:
             yield executor
         finally:
-            executor.shutdown(wait=False, cancel_futures=True)
+            executor.shutdown(wait=False)  # what has not begun is cancelled

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import date
 from pathlib import Path
 
+import psutil
 import pytest
 
 from LungNoduleCADLib.cohort.batch import Batch
@@ -92,7 +95,7 @@ def result(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def scan(tmp_path: Path) -> Callable[..., Scan]:
-    """``scan(id, does)``: a scan whose analysis does so: succeeds, dies, dies once, is refused, raises, hangs (once)."""
+    """``scan(id, does)``: its analysis succeeds, dies, dies once, is refused, raises, hangs or hangs once."""
 
     def make(name: str, does: str = "succeeds") -> Scan:
         source = tmp_path / "SMITH^JOHN" / name
@@ -106,23 +109,48 @@ def scan(tmp_path: Path) -> Callable[..., Scan]:
 
 
 @pytest.fixture
+def killer(tmp_path: Path) -> Callable[[str, Callable[[psutil.Process], object]], AbstractContextManager[list[int]]]:
+    """``killer(id, kill)``: meanwhile the process of a scan is killed once, in the middle of its work."""
+
+    @contextmanager
+    def watching(name: str, kill: Callable[[psutil.Process], object]) -> Iterator[list[int]]:
+        killed: list[int] = []
+        over = threading.Event()
+
+        def watch() -> None:
+            while not killed and not over.wait(0.05):
+                if not [*(tmp_path / "out").glob(f".{name}.*.partial")]:
+                    continue
+                for process in psutil.Process().children(recursive=True):
+                    with suppress(psutil.Error):
+                        if not killed and str(tmp_path / "out" / name) in process.cmdline():
+                            killed.append(process.pid)
+                            kill(process)
+
+        thread = threading.Thread(target=watch)
+        thread.start()
+        try:
+            yield killed
+        finally:
+            over.set()
+            thread.join()
+
+    return watching
+
+
+@pytest.fixture
 def batch_of(tmp_path: Path, result: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Batch]:
     """``batch_of(scans, ...)``: run by the stand-in into ``tmp_path / "out"``; ``engine``: a context that gives one."""
     code = tmp_path / "code"
     code.mkdir()
     (code / "stand_in.py").write_text(STAND_IN)
-    monkeypatch.setenv("PYTHONPATH", str(code))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(code), os.environ.get("PYTHONPATH", "")]))
     monkeypatch.setenv("STAND_IN_RESULT", str(result))
 
-    def run(scans: list[Scan], engine=None, **task) -> Batch:  # noqa: ANN001
+    def run(scans: list[Scan], engine=None, **task) -> Batch:
         batch = Batch(scans, tmp_path / "out", Task(scans[0], tmp_path, module="stand_in", **task))
         with engine or local_engine(2) as executor:
             batch.run(executor)
         return batch
 
     return run
-
-
-def tries(scan: Scan) -> int:
-    """How often the stand-in was started for a scan."""
-    return int((scan.source / "tries").read_text())
