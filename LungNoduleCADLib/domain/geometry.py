@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import product
 
 import numpy as np
 
@@ -63,6 +64,21 @@ class Geometry:
         """Whether a point lies inside the grid's outer faces."""
         kji = self.to_kji(lps_mm)
         return bool(np.all(kji >= -0.5) and np.all(kji <= np.asarray(self.shape_kji) - 0.5))
+
+    def box_around(self, other: Geometry, margin: int = 2) -> tuple[slice, slice, slice]:
+        """The voxels of this grid at and around another, ``margin`` more on each side; never empty.
+
+        With a margin of 2 it is all that a linear interpolation onto the other grid needs.
+        """
+        ends = [(0, n) for n in other.shape_kji]
+        kji = self.to_kji(other.to_lps_mm(list(product(*ends))))
+        start = np.clip(np.floor(kji.min(axis=0)).astype(int) - margin, 0, np.asarray(self.shape_kji) - 1)
+        stop = np.clip(np.ceil(kji.max(axis=0)).astype(int) + margin + 1, start + 1, self.shape_kji)
+        return tuple(slice(int(a), int(b)) for a, b in zip(start, stop, strict=True))  # type: ignore[return-value]
+
+    def part(self, box: tuple[slice, ...]) -> Geometry:
+        """The grid of a box of this one."""
+        return self.crop(tuple(b.start for b in box), tuple(b.stop - b.start for b in box))  # type: ignore[arg-type]
 
     def crop(self, start_kji: tuple[int, int, int], shape_kji: tuple[int, int, int]) -> Geometry:
         """The grid of the box that starts at ``start_kji`` (may lie outside of this grid)."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import product
-
 import numpy as np
 
 from LungNoduleCADLib.domain.ct import CtVolume
@@ -25,16 +23,14 @@ def extract_patch(hu: np.ndarray, geometry: Geometry, target: Geometry) -> np.nd
 
     Only the part of the CT around the patch is touched. Outside of the CT the value is air.
     """
-    box = _box_around(geometry, target)
-    source = geometry.crop(tuple(b.start for b in box), tuple(b.stop - b.start for b in box))  # type: ignore[arg-type]
-    return resample(hu[box].astype(np.float32), source, target, outside=AIR_HU)
+    box = geometry.box_around(target)
+    return resample(hu[box].astype(np.float32), geometry.part(box), target, outside=AIR_HU)
 
 
 def network_patch(ct: CtVolume, target: Geometry) -> np.ndarray:
     """A patch as the networks were trained to see it: ``extract_patch`` of quantised HU."""
-    box = _box_around(ct.geometry, target)
-    source = ct.geometry.crop(tuple(b.start for b in box), tuple(b.stop - b.start for b in box))  # type: ignore[arg-type]
-    return extract_patch(quantise(ct.hu[box]), source, target)
+    box = ct.geometry.box_around(target)
+    return extract_patch(quantise(ct.hu[box]), ct.geometry.part(box), target)
 
 
 def quantise(hu: np.ndarray) -> np.ndarray:
@@ -44,15 +40,6 @@ def quantise(hu: np.ndarray) -> np.ndarray:
     steps keeps a network from telling the copies apart. Applied in training, evaluation and use alike.
     """
     return (np.floor_divide(hu, HU_STEP) * HU_STEP).astype(np.int16)
-
-
-def _box_around(geometry: Geometry, target: Geometry) -> tuple[slice, ...]:
-    """The part of a grid that a resampling onto ``target`` needs."""
-    ends = [(0, n) for n in target.shape_kji]
-    kji = geometry.to_kji(target.to_lps_mm(list(product(*ends))))
-    start = np.clip(np.floor(kji.min(axis=0)).astype(int) - 2, 0, np.asarray(geometry.shape_kji) - 1)
-    stop = np.clip(np.ceil(kji.max(axis=0)).astype(int) + 3, start + 1, geometry.shape_kji)
-    return tuple(slice(int(a), int(b)) for a, b in zip(start, stop, strict=True))
 
 
 def window(hu: np.ndarray, low_hu: float, high_hu: float) -> np.ndarray:

@@ -50,11 +50,15 @@ def native_labels(shares: Mapping[int, np.ndarray], grid: Geometry, ct: CtVolume
     """
     result = np.zeros(ct.hu.shape, np.uint8)
     best = np.full(ct.hu.shape, AIR_OUTLINE_AT, np.uint8)
-    air = ct.hu < AIR_BELOW_HU
     for label, coarse in shares.items():
         soft = ndimage.gaussian_filter(coarse.astype(np.float32), SMOOTH_MM / grid.spacing_kji_mm[0]) * 250
-        share = resample(soft.astype(np.uint8), grid, ct.geometry)
-        mine = (share > best) & ((share > OUTLINE_AT) | air)
-        result[mine] = label
-        best[mine] = share[mine]
+        around = ndimage.find_objects((soft >= AIR_OUTLINE_AT).astype(np.uint8))
+        if not around:
+            continue
+        reach = tuple(slice(side.start - 1, side.stop) for side in around[0])
+        box = ct.geometry.box_around(grid.part(reach))
+        share = resample(soft.astype(np.uint8), grid, ct.geometry.part(box))
+        mine = (share > best[box]) & ((share > OUTLINE_AT) | (ct.hu[box] < AIR_BELOW_HU))
+        result[box][mine] = label
+        best[box][mine] = share[mine]
     return result

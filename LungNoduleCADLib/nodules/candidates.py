@@ -28,6 +28,7 @@ from LungNoduleCADLib.imaging.sitk_bridge import resample
 LUNG_HU = -850.0
 MAX_CANDIDATES = 250
 MARGIN_MM = 6.0
+SMOOTHING_REACH = 2.5  # of a filter, in its sigma
 # Cavities are filled on the coarse grids: quick there, and large nodules are the ones that cavitate.
 FILL_FROM_MM = 2.0
 # Large nodules are seldom even blobs, and there are few places to confuse with them: let more of those through.
@@ -76,7 +77,7 @@ def find_candidates(ct: CtVolume, lungs: LungMask, *, max_candidates: int = MAX_
     found: list[_Peaks] = []
     for spacing_mm in sorted({*SOLID.sigmas_mm, *GROUND_GLASS.sigmas_mm}):
         grid = lung_grid(lungs, spacing_mm)
-        inside = resample((lungs.labels > 0).astype(np.float32), lungs.geometry, grid) > 0.5
+        inside = lungs_on_grid(lungs, grid)
         hu = _on_grid(ct, grid)
         for look in (SOLID, GROUND_GLASS):
             contrast = np.where(inside, look.contrast(hu), np.float32(0.0))
@@ -96,15 +97,22 @@ def lung_grid(lungs: LungMask, spacing_mm: float) -> Geometry:
     return Geometry(tuple(int(n) for n in shape_ijk[::-1]), tuple(float(v) for v in low), (spacing_mm,) * 3)  # type: ignore[arg-type]
 
 
+def lungs_on_grid(lungs: LungMask, grid: Geometry) -> np.ndarray:
+    """Where on a grid (bool) the lungs are."""
+    box = lungs.geometry.box_around(grid)
+    return resample((lungs.labels[box] > 0).astype(np.float32), lungs.geometry.part(box), grid) > 0.5
+
+
 def _on_grid(ct: CtVolume, grid: Geometry) -> np.ndarray:
     """HU (float32) on the grid; smoothed first in native voxels where these are finer, so that noise does not alias."""
     ratios = np.divide(grid.spacing_kji_mm, ct.geometry.spacing_kji_mm)
     sigma = np.maximum(0.0, 0.4 * (ratios - 1.0))
-    hu = ct.hu.astype(np.float32)
+    box = ct.geometry.box_around(grid, 3 + int(np.ceil(SMOOTHING_REACH * sigma.max())))
+    hu = ct.hu[box].astype(np.float32)
     for axis, width in enumerate(sigma):
         if width > 0:
-            ndimage.gaussian_filter1d(hu, width, axis=axis, output=hu, truncate=2.5)
-    return resample(hu, ct.geometry, grid, outside=LUNG_HU)
+            ndimage.gaussian_filter1d(hu, width, axis=axis, output=hu, truncate=SMOOTHING_REACH)
+    return resample(hu, ct.geometry.part(box), grid, outside=LUNG_HU)
 
 
 def _without_holes(contrast: np.ndarray) -> np.ndarray:

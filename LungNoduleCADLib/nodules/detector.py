@@ -24,9 +24,8 @@ from LungNoduleCADLib.domain.masks import LungMask
 from LungNoduleCADLib.domain.nodule import NoduleCandidate
 from LungNoduleCADLib.domain.provenance import Method
 from LungNoduleCADLib.imaging.patch import network_patch
-from LungNoduleCADLib.imaging.sitk_bridge import resample
 from LungNoduleCADLib.networks.build import autocast
-from LungNoduleCADLib.nodules.candidates import find_candidates, lung_grid
+from LungNoduleCADLib.nodules.candidates import find_candidates, lung_grid, lungs_on_grid
 
 BUNDLE = "nodule_ct_detection"
 WINDOW_HU = (-1000.0, 600.0)
@@ -86,7 +85,7 @@ class NoduleDetector:
     def scored(self, ct: CtVolume, lungs: LungMask) -> list[tuple[NoduleCandidate, float]]:
         """What the networks alone see in the lungs, and how sure (0..1) they are, surest first."""
         grid = lung_grid(lungs, self.spacing_mm)
-        inside = resample((lungs.labels > 0).astype(np.float32), lungs.geometry, grid) > 0.5
+        inside = lungs_on_grid(lungs, grid)
         near = ndimage.maximum_filter(inside, 2 * round(PLEURA_MM / self.spacing_mm) + 1)
         return places(np.where(near, self.probability(ct, grid, near), np.float32(0.0)), grid)
 
