@@ -1,4 +1,7 @@
-"""Write the figures of every card and of the README from the bundles' evaluation.json; ``--check`` only compares."""
+"""Write the figures of every card and of the README from the bundles' evaluation.json; ``--check`` only compares.
+
+Those of ``Resources/cohorts.md`` are from the benchmarks' JSON.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
+
+sys.path.insert(0, str(ROOT / "Testing"))
+
+from cohort_figures import cohort_figures  # noqa: E402
 
 from LungNoduleCADLib.bundles.spec import Bundle  # noqa: E402
 from LungNoduleCADLib.training.card import card_is_current, update_card  # noqa: E402
@@ -63,16 +70,20 @@ def readme_table() -> str:
 def main(arguments: list[str]) -> int:
     readme = ROOT / "README.md"
     text = readme.read_text(encoding="utf-8")
+    cohorts = ROOT / "Resources" / "cohorts.md"
+    measured = cohort_figures(ROOT / "Testing" / "Benchmarks")
     if "--check" in arguments:
         stale = [bundle.name for bundle in bundles() if not card_is_current(bundle.path)]
         stale += [] if readme_table() in text else ["README.md"]
+        stale += [] if measured in cohorts.read_text(encoding="utf-8") else ["Resources/cohorts.md"]
         if stale:
             print(f"figures are not those of evaluation.json in: {', '.join(stale)}; run Testing/update_figures.py")
         return 1 if stale else 0
     for bundle in bundles():
         update_card(bundle)
-    before, rest = text.split(BEGIN)
-    readme.write_text(f"{before}{BEGIN}\n{readme_table()}\n{END}{rest.split(END)[1]}", encoding="utf-8")
+    for file, figures in ((readme, readme_table()), (cohorts, measured)):
+        before, rest = file.read_text(encoding="utf-8").split(BEGIN)
+        file.write_text(f"{before}{BEGIN}\n{figures}\n{END}{rest.split(END)[1]}", encoding="utf-8")
     return 0
 
 
