@@ -68,8 +68,8 @@ def _plan(measured: dict[str, Any]) -> str:
 def _peers(measured: dict[str, Any]) -> str:
     sizes = sorted({row["slices"] for row in measured["rows"]})
     rows = [
-        f"Beside other tools, one run on {measured['cpu_count']} cores ({measured['cpu']}; random weights of the others, "
-        "and only their networks' passes: see `Testing/Benchmarks/bench_peers.py`), seconds:",
+        f"Beside other tools, one run on {measured['cpu_count']} cores ({measured['cpu']}; random weights "
+        "of the others, and only their networks' passes: see `Testing/Benchmarks/bench_peers.py`), seconds:",
         "",
         "| step | method | " + " | ".join(f"{n} slices" for n in sizes) + " |",
         "|---|---|" + "---|" * len(sizes),

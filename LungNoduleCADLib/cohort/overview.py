@@ -57,7 +57,7 @@ for (const [column, head] of document.querySelectorAll("#scans th").entries())
 </script></body></html>
 """
 _COLUMNS = (
-    *("Scan", "Lung-RADS", "Malignancy", "Largest mm", "Nodules", "New or growing", "Most suspicious nodule"),
+    *("Scan", "Lung-RADS", "Highest malignancy", "Largest mm", "Nodules", "New or growing", "Most suspicious nodule"),
     "Doubts",
 )
 
@@ -126,7 +126,7 @@ def _doubts(row: Row) -> str:
     serious, warnings = (
         escape((row.get(key) or "").replace(";", ", ").replace("_", " ")) for key in ("serious_flags", "warnings")
     )
-    return f'<span class="bad">{serious}</span> {warnings}'.strip()
+    return f'<span class="bad">{serious}</span> {warnings}' if serious else warnings
 
 
 def _picture(folder: Path, row: Row) -> str:
@@ -138,7 +138,8 @@ def _picture(folder: Path, row: Row) -> str:
     if not file.is_file():
         return ""
     data = _small(str(file), file.stat().st_mtime_ns)
-    return f'<img alt="{escape(nodule or "no nodule")}" src="data:image/jpeg;base64,{data}">'
+    name = escape(nodule or "no nodule")
+    return f'{name}<img alt="{name}" src="data:image/jpeg;base64,{data}">'
 
 
 @lru_cache(maxsize=4 * WITH_PICTURE)
