@@ -42,14 +42,16 @@ class Batch:
         running = {self._start(executor, name): name for name in self.tasks}
         try:
             self._write()
+            report(0.0, self.summary())
             while running:
                 finished, _ = wait(running, timeout=1.0, return_when=FIRST_COMPLETED)
                 for future in finished:
                     name = running.pop(future)
                     if self._keep(name, _outcome(future)):
                         running[self._start(executor, name)] = name
-                self._pending |= bool(finished)
-                report(1 - len(running) / len(self.tasks), self.summary())
+                if finished:
+                    self._pending = True
+                    report(1 - len(running) / len(self.tasks), self.summary())
                 if self._pending and time.monotonic() - self._written >= self._took / WRITING_SHARE:
                     self._write()
         finally:

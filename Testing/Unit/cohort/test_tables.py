@@ -144,3 +144,23 @@ def test_the_verb_never_writes_into_a_folder_of_something_else(tmp_path: Path) -
 
     assert main(["batch", str(tmp_path), "-o", str(tmp_path)]) == 3
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_the_verb_lists_scans_that_cannot_be_read_with_the_reason_that_analyse_gives(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "SMITH").mkdir()
+    (tmp_path / "SMITH" / "slice.dcm").write_bytes(bytes(128) + b"DICM" + b"torn")
+    table = tmp_path / "table.csv"
+    table.write_text("scan,id\nSMITH,torn\nnowhere,gone\n")
+
+    code = main(["batch", str(table), "-o", str(tmp_path / "out"), "--workers", "2", "--progress", "none"])
+
+    with (tmp_path / "out" / "scans.csv").open(encoding="utf-8", newline="") as file:
+        rows = {row["id"]: row for row in csv.DictReader(file)}
+    assert code == 3
+    assert {row["status"] for row in rows.values()} == {"failed"}
+    assert {row["tries"] for row in rows.values()} == {"1"}
+    assert "no DICOM image" in rows["torn"]["error"]
+    assert "nothing to read" in rows["gone"]["error"]
+    assert "SMITH" not in capsys.readouterr().out
