@@ -71,7 +71,7 @@ class Geometry:
         With a margin of 2 it is all that a linear interpolation onto the other grid needs.
         """
         ends = [(0, n) for n in other.shape_kji]
-        kji = self.to_kji(other.to_lps_mm(list(product(*ends))))
+        kji = self.to_kji(other.to_lps_mm(np.array(list(product(*ends)))))
         start = np.clip(np.floor(kji.min(axis=0)).astype(int) - margin, 0, np.asarray(self.shape_kji) - 1)
         stop = np.clip(np.ceil(kji.max(axis=0)).astype(int) + margin + 1, start + 1, self.shape_kji)
         return tuple(slice(int(a), int(b)) for a, b in zip(start, stop, strict=True))  # type: ignore[return-value]

@@ -66,3 +66,17 @@ def test_an_impossible_grid_is_refused(wrong: dict) -> None:
 
     with pytest.raises(ValueError, match="a grid needs"):
         Geometry(**{**good, **wrong})
+
+
+def test_the_box_around_another_grid_holds_all_of_it_with_its_margin_and_is_never_empty() -> None:
+    whole = Geometry((40, 50, 60), (0.0, 0.0, 0.0), (2.0, 1.0, 1.0), turned(15))
+    other = Geometry((3, 3, 3), tuple(whole.to_lps_mm((20, 25, 30))), (1.0, 1.0, 1.0))  # type: ignore[arg-type]
+
+    box = whole.box_around(other)
+
+    kji = whole.to_kji(other.to_lps_mm(np.argwhere(np.ones((3, 3, 3)))))
+    assert np.all(kji.min(axis=0) - 2 >= [side.start for side in box])
+    assert np.all(kji.max(axis=0) + 2 <= [side.stop - 1 for side in box])
+    assert whole.part(box).to_lps_mm((0, 0, 0)) == pytest.approx(whole.to_lps_mm([side.start for side in box]))
+    far = Geometry((3, 3, 3), (-900.0, 900.0, 900.0), (1.0, 1.0, 1.0))
+    assert all(side.stop > side.start for side in whole.box_around(far))
