@@ -16,15 +16,16 @@ from LungNoduleCADLib.cohort.tables import Row, put, write_csv, write_tables
 
 KEY = "key.csv"
 MOST_TRIES = 3
-WRITING_SHARE = 0.05
+WRITING_SHARE, QUICK_SECONDS = 0.05, 0.5
 Listener = Callable[[float, str], None]
 
 
 class Batch:
     """A cohort on its way into a folder.
 
-    Whenever a scan is finished the tables and the overview are written again, unless that would take more than 5 % of
-    the time; so they are at most that much behind, whenever the run is killed. ``OUT/<id>`` is whole or not there.
+    Whenever a scan is finished the tables and the overview are written again; once that takes more than half a second
+    of processor time, in at most 5 % of the time. So they are at most that much behind, whenever the run is killed.
+    ``OUT/<id>`` is whole or not there.
     """
 
     def __init__(self, scans: Sequence[Scan], out: Path, task: Task) -> None:
@@ -42,6 +43,7 @@ class Batch:
         running = {self._start(executor, name): name for name in self.tasks}
         try:
             self._write()
+            self._took = 0.0  # the first time loads what it is written with
             report(0.0, self.summary())
             while running:
                 finished, _ = wait(running, timeout=1.0, return_when=FIRST_COMPLETED)
@@ -52,7 +54,7 @@ class Batch:
                 if finished:
                     self._pending = True
                     report(1 - len(running) / len(self.tasks), self.summary())
-                if self._pending and time.monotonic() - self._written >= self._took / WRITING_SHARE:
+                if self._pending and time.monotonic() - self._written >= self._least_pause():
                     self._write()
         finally:
             self._write()
@@ -99,14 +101,17 @@ class Batch:
             self.outcomes[name] = replace(outcome, status=Status.FAILED, error=error)
         return outcome.status is Status.BROKEN and self.tries[name] < MOST_TRIES
 
+    def _least_pause(self) -> float:
+        """Seconds from one writing to the next."""
+        return 0.0 if self._took < QUICK_SECONDS else self._took / WRITING_SHARE
+
     def _write(self) -> None:
-        start = time.monotonic()
+        start = time.thread_time()
         rows = self.rows()
         nodules = (row for outcome in self.outcomes.values() for row in outcome.nodule_rows)
         write_tables(self.out, rows, nodules)
         put(self.out / OVERVIEW, lambda path: path.write_text(overview_html(self.out, rows), encoding="utf-8"))
-        self._pending, self._written = False, time.monotonic()
-        self._took = self._written - start
+        self._pending, self._written, self._took = False, time.monotonic(), time.thread_time() - start
 
 
 def is_batch(folder: Path) -> bool:

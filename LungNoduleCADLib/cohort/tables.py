@@ -141,7 +141,7 @@ def write_tables(folder: Path, scans: Iterable[Row], nodules: Iterable[Row]) -> 
 
 
 def has_parquet() -> bool:
-    """Whether pyarrow is installed."""
+    """Whether pyarrow is installed, so that tables are written as Parquet, too."""
     return find_spec("pyarrow") is not None
 
 
