@@ -43,7 +43,7 @@ class Task:
     ----------
     command : the verb and its options, before the scan's own.
     limit_seconds : after which the process is stopped.
-    threads : for numerical libraries; 0: as they like.
+    threads : for numerical libraries, where the environment does not say; 0: as they like.
     module : what Python runs.
     """
 
@@ -112,7 +112,7 @@ def _run(task: Task) -> tuple[int, dict[str, Any] | None, str, bool]:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(_LIBRARY_PARENT), *_python_path()])}
     if task.threads:
         names = ("OMP_NUM_THREADS", "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS")
-        environment |= {name: str(task.threads) for name in names}
+        environment = {name: str(task.threads) for name in names} | environment
     with (
         tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as complaints,
         subprocess.Popen(
