@@ -151,8 +151,6 @@ RULES: tuple[Rule, ...] = (
         "bts-solid-doubling-400",
         "growing solid nodule, volume doubling in 400 days or less",
         "Further work-up: biopsy, imaging or resection.",
-        ANY,
-        "Exactly 400 days: summaries put it here or into 400 to 600 days; it is taken as the faster growth.",
         type=_SOLID,
         situation=_GROWING,
         vdt_days=Interval(above=0, at_most=400),
@@ -268,5 +266,8 @@ BTS = Guideline(
     step_mm=0.1,
     longest=True,
     volume_first=True,
-    notes=("Growth is 25% or more in volume. An earlier cancer counts in the judgement of risk.",),
+    notes=(
+        "Growth is 25% or more in volume. An earlier cancer counts in the judgement of risk.",
+        "A doubling time of exactly 400 days, which summaries put on either side, is taken as the faster growth.",
+    ),
 )

@@ -110,7 +110,7 @@ def recommend(guideline: Guideline, facts: Facts, patient: PatientFacts) -> Reco
     rules = _rules(guideline, facts)
     if not rules:
         return replace(silent, not_available=f"its table has no row for a {facts.situation} {facts.type} nodule")
-    ambiguities = tuple(rule.note for _, rule in rules if rule.note)
+    ambiguities = tuple(dict.fromkeys(rule.note for _, rule in rules if rule.note))
     told = (*ambiguities, *_notes(guideline, facts, patient, rules))
     management = rules[0][1].management
     if len(rules) > 1:
