@@ -131,6 +131,9 @@ class LungNoduleCADTest(ScriptedLoadableModuleTest):
     def test_findings_are_corrected(self):
         self.check("Correct", "everySentence")
 
+    def test_what_only_a_reader_sees_is_stated(self):
+        self.check("Facts", "everySentence")
+
     def test_two_scans_are_compared(self):
         self.check("Compare", "everySentence")
 

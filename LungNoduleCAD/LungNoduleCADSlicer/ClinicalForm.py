@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 from slicer.i18n import tr as _
 
+from LungNoduleCADSlicer.Choices import Choices, noYes, setQuietly
 from LungNoduleCADSlicer.Signals import connect
 
-UNKNOWN = "unknown"
 MAXIMUM_AGE_YEARS = 130
 MAXIMUM = 1000
 FACTS = (
@@ -19,6 +19,9 @@ FACTS = (
     "emphysema",
     "prior_cancer",
     "significant_other_finding",
+    "prior_ct_pending",
+    "lungs_not_evaluable",
+    "inflammatory_findings",
 )
 
 
@@ -28,28 +31,28 @@ class ClinicalForm:
     def __init__(self, ui, onChanged: Callable[[], None]) -> None:
         self._onChanged = onChanged
         self._others: dict = {}
-        noYes = [(_("no"), False), (_("yes"), True)]
-        self._choices = {
-            "sex": (ui.sexBox, [(_("female"), "F"), (_("male"), "M"), (_("other"), "O")]),
-            "smoking_status": (
-                ui.smokingBox,
-                [(_("never"), "never"), (_("former"), "former"), (_("current"), "current")],
-            ),
-            "family_history_lung_cancer": (ui.familyHistoryBox, noYes),
-            "emphysema": (ui.emphysemaBox, noYes),
-            "prior_cancer": (ui.priorCancerBox, noYes),
-            "significant_other_finding": (ui.otherFindingBox, noYes),
-        }
+        self._choices = Choices(
+            {
+                "sex": (ui.sexBox, [(_("female"), "F"), (_("male"), "M"), (_("other"), "O")]),
+                "smoking_status": (
+                    ui.smokingBox,
+                    [(_("never"), "never"), (_("former"), "former"), (_("current"), "current")],
+                ),
+                "family_history_lung_cancer": (ui.familyHistoryBox, noYes()),
+                "emphysema": (ui.emphysemaBox, noYes()),
+                "prior_cancer": (ui.priorCancerBox, noYes()),
+                "significant_other_finding": (ui.otherFindingBox, noYes()),
+                "prior_ct_pending": (ui.priorPendingBox, noYes()),
+                "lungs_not_evaluable": (ui.notEvaluableBox, noYes()),
+                "inflammatory_findings": (ui.inflammatoryBox, noYes()),
+            },
+            self._onEdited,
+        )
         self._numbers = {
             "age_years": (ui.ageEdit, MAXIMUM_AGE_YEARS),
             "pack_years": (ui.packYearsEdit, MAXIMUM),
             "years_since_quit": (ui.quitEdit, MAXIMUM),
         }
-        for box, choices in self._choices.values():
-            box.addItem(_("unknown"), UNKNOWN)
-            for text, value in choices:
-                box.addItem(text, value)
-            connect(box, "currentIndexChanged(int)", self._onEdited)
         for edit, _maximum in self._numbers.values():
             edit.placeholderText = _("unknown")
             connect(edit, "textChanged(QString)", self._onEdited)
@@ -61,7 +64,7 @@ class ClinicalForm:
 
         Facts that the form has no field for stay as they were shown.
         """
-        found = {name: _chosen(box) for name, (box, _choices) in self._choices.items()}
+        found = self._choices.values
         for name, (edit, maximum) in self._numbers.items():
             found[name] = numberOf(edit.text, maximum) if self._applies(name) else None
         return {**{name: found[name] for name in FACTS}, **self._others}
@@ -78,13 +81,11 @@ class ClinicalForm:
     def show(self, values: dict) -> None:
         """Without telling that it changed."""
         self._others = {name: value for name, value in values.items() if name not in FACTS}
-        for name, (box, choices) in self._choices.items():
-            index = next((row for row, (_text, value) in enumerate(choices, 1) if value == values.get(name)), 0)
-            _quietly(box, "currentIndex", index)
+        self._choices.show(values)
         for name, (edit, maximum) in self._numbers.items():
             value = values.get(name)
             if numberOf(edit.text, maximum) != value or value is None:
-                _quietly(edit, "text", "" if value is None else f"{value:g}")
+                setQuietly(edit, "text", "" if value is None else f"{value:g}")
         self._enableSmoking()
 
     def _onEdited(self, *_value) -> None:
@@ -97,12 +98,8 @@ class ClinicalForm:
 
     def _applies(self, name: str) -> bool:
         """Who never smoked has no pack years, and who still smokes did not quit."""
-        status = _chosen(self._choices["smoking_status"][0])
+        status = self._choices.value("smoking_status")
         return status not in {"pack_years": ("never",), "years_since_quit": ("never", "current")}.get(name, ())
-
-
-def _chosen(box):
-    return None if box.currentData == UNKNOWN else box.currentData
 
 
 def numberOf(text: str, maximum: float) -> float | None:
@@ -112,9 +109,3 @@ def numberOf(text: str, maximum: float) -> float | None:
     except ValueError:
         return None
     return value if 0 <= value <= maximum else None
-
-
-def _quietly(widget, name: str, value) -> None:
-    wasBlocked = widget.blockSignals(True)
-    setattr(widget, name, value)
-    widget.blockSignals(wasBlocked)

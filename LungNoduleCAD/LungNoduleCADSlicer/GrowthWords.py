@@ -25,17 +25,32 @@ def doublingTime(match: dict) -> str:
     )
 
 
+def signed(value: float, digits: int = 0) -> str:
+    """``+12``, ``−3``, ``0``: a change, never a zero with a sign."""
+    shown = f"{value:+.{digits}f}".replace("-", "−")
+    return shown if shown.strip("+−0.") else shown[1:]
+
+
 def growth(match: dict) -> str:
     """The change of one nodule in a sentence."""
     if match["volume_change_percent"] is None:
         return match["change"] if match["prior_id"] else _("{change}; not seen in the prior CT").format(**match)
     low, high = match["volume_change_interval_95_percent"]
     days = match["interval_days"]
-    when = _(" in {days} days").format(days=days) if days is not None else ""
+    when = _(" in {days:,} days").format(days=days) if days is not None else ""
     return _(
-        "{change} ({prior_id} in the prior CT): volume {volume_change_percent:+.0f}% "
-        "(95% interval {low:+.0f}% to {high:+.0f}%), mean diameter {mean_diameter_change_mm:+.1f} mm{when}; {doubling}"
-    ).format(**match, low=low, high=high, when=when, doubling=doublingTime(match))
+        "{change} ({prior_id} in the prior CT): volume {percent}% (95% interval {low}% to {high}%), "
+        "mean diameter {diameter} mm{when}; {doubling}"
+    ).format(
+        change=match["change"],
+        prior_id=match["prior_id"],
+        percent=signed(match["volume_change_percent"]),
+        low=signed(low),
+        high=signed(high),
+        diameter=signed(match["mean_diameter_change_mm"], 1),
+        when=when,
+        doubling=doublingTime(match),
+    )
 
 
 def summary(findings: dict) -> str:
@@ -43,7 +58,7 @@ def summary(findings: dict) -> str:
     comparison, prior = findings["comparison"], findings["prior"]
     day = (prior["series"]["study_date"] if prior else None) or _("date unknown")
     days = comparison["interval_days"]
-    earlier = _(", {days} days earlier").format(days=days) if days is not None else ""
+    earlier = _(", {days:,} days earlier").format(days=days) if days is not None else ""
     return _("Prior CT of {day}{earlier}: {counts}.").format(day=day, earlier=earlier, counts=_counts(findings))
 
 

@@ -11,6 +11,7 @@ from LungNoduleCADSlicer.ComparisonPanel import ComparisonPanel
 from LungNoduleCADSlicer.CorrectionPanel import CorrectionPanel
 from LungNoduleCADSlicer.Corrections import Corrections, startReview
 from LungNoduleCADSlicer.DependencyInstaller import DependencyInstaller
+from LungNoduleCADSlicer.FactsPanel import FactsPanel
 from LungNoduleCADSlicer.Reading import Change, Reading
 from LungNoduleCADSlicer.ReadingPanel import ReadingPanel
 from LungNoduleCADSlicer.ReportPanel import ReportPanel
@@ -58,13 +59,14 @@ class ModuleWidget:
         self.correction = CorrectionPanel(
             self._tab("CorrectionPanel", self.ui.readingTab, loadUi), self.reading, self.corrections, self.views
         )
+        self.facts = FactsPanel(self._tab("FactsPanel", self.ui.readingTab, loadUi), self.reading, self.corrections)
         self.comparison = ComparisonPanel(
             self._tab("ComparisonPanel", self.ui.comparisonTab, loadUi), self.reading, self.views
         )
         self.report = ReportPanel(
             self._tab("ReportPanel", self.ui.reportTab, loadUi), self.reading, self.corrections, collaborators.sources
         )
-        self.panels = (self.study, self.nodules, self.correction, self.comparison, self.report)
+        self.panels = (self.study, self.nodules, self.correction, self.facts, self.comparison, self.report)
         self.ui.researchLabel.text = _(RESEARCH_USE_ONLY)
         self.ui.studySelector.addAttribute("vtkMRMLTextNode", MARK, "1")
         connect(self.ui.studySelector, "currentNodeChanged(vtkMRMLNode*)", self.onStudyChosen)

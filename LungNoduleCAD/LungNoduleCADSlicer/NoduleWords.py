@@ -38,9 +38,15 @@ def typeInFull(nodule: dict) -> str:
 
 def chance(probability: float, spread: list | None) -> str:
     """A probability, and where 95 % of the answers of its networks to mirrored views lie: ``62% (45% to 77%)``."""
-    return f"{probability:.0%}" + (
-        _(" ({low:.0%} to {high:.0%})").format(low=spread[0], high=spread[1]) if spread else ""
-    )
+    low, high = (percent(end) for end in spread) if spread else ("", "")
+    if {low, high} <= {"", percent(probability)}:
+        return percent(probability)
+    return _("{share} ({low} to {high})").format(share=percent(probability), low=low, high=high)
+
+
+def percent(probability: float) -> str:
+    """Whole percents, as in the report: never 0% or 100%, for no model is certain."""
+    return "<1%" if probability <= 0.005 else ">99%" if probability >= 0.995 else f"{probability:.0%}"
 
 
 def doublingDays(match: dict | None) -> str:
@@ -74,9 +80,10 @@ def malignancy(nodule: dict) -> str:
     estimate = nodule["malignancy"]
     if estimate["probability"] is None:
         return _("Malignancy not available: {reason}").format(reason=estimate["not_available"] or _("not computed"))
-    text = _("Malignancy {probability:.0%}").format(**estimate)
+    text = _("Malignancy {share}").format(share=percent(estimate["probability"]))
     if spread := estimate.get("spread_95"):
-        text += _(" (networks and views: {low:.0%} to {high:.0%})").format(low=spread[0], high=spread[1])
+        low, high = (percent(end) for end in spread)
+        text += _(" (networks and views: {low} to {high})").format(low=low, high=high)
     if estimate["rating_1_to_5"] is not None:
         text += _(", rating {rating:.1f} of 1 to 5").format(rating=estimate["rating_1_to_5"])
     if estimate["missing_inputs"]:
@@ -100,7 +107,7 @@ def histology(nodule: dict) -> str:
     estimate = nodule["histology"]
     if estimate["probabilities"] is None:
         return _("Histology not available: {reason}").format(reason=estimate["not_available"] or _("not computed"))
-    shares = ", ".join(f"{name} {share:.0%}" for name, share in estimate["probabilities"].items())
+    shares = ", ".join(f"{name} {percent(share)}" for name, share in estimate["probabilities"].items())
     return _("Histology: {shares}").format(shares=shares)
 
 

@@ -34,6 +34,19 @@ _RISK = {
     "probability_range": [0.031, 0.12],
     "not_available": "not stated: lobe",
 }
+_STATED = (
+    "spiculated",
+    "upper_lobe",
+    "benign_calcification",
+    "fat",
+    "juxtapleural_smooth",
+    "airway",
+    "cyst",
+    "cyst_change",
+    "slow_growth",
+    "proven_benign",
+    "suspicious_features",
+)
 _UNKNOWN = {
     "age_years": None,
     "sex": None,
@@ -44,6 +57,9 @@ _UNKNOWN = {
     "emphysema": None,
     "prior_cancer": None,
     "significant_other_finding": None,
+    "prior_ct_pending": None,
+    "lungs_not_evaluable": None,
+    "inflammatory_findings": None,
 }
 
 
@@ -133,7 +149,7 @@ def noduleRecord(name: str, radiusMm: float, centroidLps, origin: str = "detecto
         "type_spread_95": None,
         "type_estimate": None,
         "histology": {"probabilities": None, "not_available": "not in the self-test", "method": None},
-        "stated": {"spiculated": None, "upper_lobe": None},
+        "stated": dict.fromkeys(_STATED),
         "clinical_risk": [_RISK] if solid else [],
         "lung_rads_assessment": _assessment(category, None),
         "saliency": f"saliency/{name}.nrrd" if solid else None,

@@ -44,10 +44,19 @@ def new_instance(series_number: int) -> dict[str, Any]:
 
 
 def tracking_uid(findings: StudyFindings, name: str) -> str:
-    """The same for the same structure in every export, and, for a nodule seen before, that of the prior study."""
+    """The same for the same structure in every export, and, for a nodule seen before, that of the prior study.
+
+    Over more than two exams the prior must be given as results (``OUT``), for only they know of the exam before. A
+    nodule is known by the place it was found at, not by its number: a scan that is analysed anew by the same models
+    gives the same one, however the list is numbered. What is found at another place is another nodule.
+    """
     matches = findings.comparison.matches if findings.comparison and findings.prior else ()
     before = next((match.prior_id for match in matches if match.current_id == name), None)
     if before is not None and findings.prior is not None:
         return tracking_uid(findings.prior, before)
     series = findings.series
-    return str(generate_uid(entropy_srcs=["tracking", series.study_uid, series.series_uid, name]))
+    places = {one.id: [f"{mm:.0f}" for mm in one.candidate.centre_lps_mm] for one in findings.nodules}
+    known_by = places.get(name, [name])
+    if sum(place == known_by for place in places.values()) > 1:
+        known_by = [*known_by, name]
+    return str(generate_uid(entropy_srcs=["tracking", series.study_uid, series.series_uid, *known_by]))

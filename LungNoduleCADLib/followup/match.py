@@ -165,7 +165,7 @@ def _growth_flags(old: Nodule, new: Nodule, growth: Growth) -> list[QualityFlag]
         flags.append(
             _warning(
                 "wide_growth_interval",
-                f"The volume change is known only to within {low:+.0f} to {high:+.0f} % (small nodule, "
+                f"The volume change is known only to within {low:+.0f} to {high:+.0f}% (small nodule, "
                 "subsolid or thick slices).",
             )
         )

@@ -246,7 +246,7 @@ def _doubts(fit: _Fit, similarity: float, *, use_affine: bool) -> list[QualityFl
             QualityFlag(
                 "registration_partial_coverage",
                 Severity.WARNING,
-                f"The prior scan shows only {100 * fit.coverage:.0f} % of the current lungs; nodules outside "
+                f"The prior scan shows only {100 * fit.coverage:.0f}% of the current lungs; nodules outside "
                 "of it cannot be compared.",
             )
         )

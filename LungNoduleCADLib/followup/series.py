@@ -125,7 +125,7 @@ def _slow_growth_flag(series: NoduleSeries) -> QualityFlag:
     low, high = series.volume_change_interval_95_percent or (math.nan, math.nan)
     message = (
         f"Slow growth over {len(shown)} exams since {shown[0].study_date}: volume "
-        f"{series.volume_change_percent:+.0f} % (95 % interval {low:+.0f} to {high:+.0f} %), which the last two exams "
+        f"{series.volume_change_percent:+.0f}% (95% interval {low:+.0f} to {high:+.0f}%), which the last two exams "
         "alone do not show. A solid or part-solid nodule that grows slowly over several exams may be Lung-RADS 4B."
     )
     return QualityFlag(SLOW_GROWTH, Severity.WARNING, message)

@@ -23,7 +23,7 @@ _YES = (True,)
 _FROM_5, _FROM_8 = Bounds(5, None, 80), Bounds(8, None, 300)
 _LOW, _NOT_LOW = Interval(below=0.10), Interval(at_least=0.10)
 _AT_3_AND_12 = "CT at 3 months; if stable or doubling in more than 400 days, CT at 12 months."
-_ESTIMATE = "Estimate the risk by Brock (verb risk); from 10 % on PET/CT, below CT surveillance."
+_ESTIMATE = "Estimate the risk by Brock; from 10% on PET/CT, below CT surveillance."
 
 
 def _row(
@@ -96,7 +96,7 @@ RULES: tuple[Rule, ...] = (
     ),
     _row(
         "bts-solid-8-mm-low",
-        "solid nodule of 8 mm or 300 mm³ or more, Brock below 10 %",
+        "solid nodule of 8 mm or 300 mm³ or more, Brock below 10%",
         _AT_3_AND_12,
         _FROM_8,
         brock_probability=_LOW,
@@ -104,7 +104,7 @@ RULES: tuple[Rule, ...] = (
     ),
     _row(
         "bts-solid-8-mm-herder-low",
-        "solid nodule of 8 mm or 300 mm³ or more, Brock 10 % or more, Herder after PET/CT below 10 %",
+        "solid nodule of 8 mm or 300 mm³ or more, Brock 10% or more, Herder after PET/CT below 10%",
         "CT surveillance.",
         _FROM_8,
         brock_probability=_NOT_LOW,
@@ -113,7 +113,7 @@ RULES: tuple[Rule, ...] = (
     ),
     _row(
         "bts-solid-8-mm-herder-medium",
-        "solid nodule of 8 mm or 300 mm³ or more, Brock 10 % or more, Herder after PET/CT 10 to 70 %",
+        "solid nodule of 8 mm or 300 mm³ or more, Brock 10% or more, Herder after PET/CT 10 to 70%",
         "Consider image-guided biopsy; else excision biopsy or CT surveillance, by individual risk and preference.",
         _FROM_8,
         brock_probability=_NOT_LOW,
@@ -122,7 +122,7 @@ RULES: tuple[Rule, ...] = (
     ),
     _row(
         "bts-solid-8-mm-herder-high",
-        "solid nodule of 8 mm or 300 mm³ or more, Brock 10 % or more, Herder after PET/CT above 70 %",
+        "solid nodule of 8 mm or 300 mm³ or more, Brock 10% or more, Herder after PET/CT above 70%",
         "Consider excision or non-surgical treatment, with or without image-guided biopsy.",
         _FROM_8,
         brock_probability=_NOT_LOW,
@@ -131,8 +131,8 @@ RULES: tuple[Rule, ...] = (
     ),
     _row(
         "bts-solid-8-mm-pet",
-        "solid nodule of 8 mm or 300 mm³ or more, Brock 10 % or more",
-        "PET/CT, then the risk by Herder (verb risk).",
+        "solid nodule of 8 mm or 300 mm³ or more, Brock 10% or more",
+        "PET/CT, then the risk by Herder.",
         _FROM_8,
         "Where the nodule is too small for the PET/CT at hand, CT surveillance or biopsy by individual risk.",
         brock_probability=_NOT_LOW,
@@ -180,7 +180,7 @@ RULES: tuple[Rule, ...] = (
     ),
     _row(
         "bts-solid-stable-volume",
-        "solid nodule that changed by less than 25 % in volume over 12 months",
+        "solid nodule that changed by less than 25% in volume over 12 months",
         "No further follow-up.",
         type=_SOLID,
         situation=_STABLE,
@@ -236,7 +236,7 @@ RULES: tuple[Rule, ...] = (
     ),
     _row(
         "bts-subsolid-high",
-        "stable subsolid nodule, Brock 10 % or more",
+        "stable subsolid nodule, Brock 10% or more",
         "Discuss CT surveillance, biopsy or resection.",
         type=_SUBSOLID,
         situation=_STABLE,
@@ -244,7 +244,7 @@ RULES: tuple[Rule, ...] = (
     ),
     _row(
         "bts-subsolid-low",
-        "stable subsolid nodule, Brock below 10 %",
+        "stable subsolid nodule, Brock below 10%",
         "CT at 1, 2 and 4 years from the first.",
         type=_SUBSOLID,
         situation=_STABLE,
@@ -253,7 +253,7 @@ RULES: tuple[Rule, ...] = (
     _row(
         "bts-subsolid-unknown",
         "stable subsolid nodule, risk not stated",
-        "Estimate the risk by Brock (verb risk): below 10 % CT at 1, 2 and 4 years, else discuss biopsy or resection.",
+        "Estimate the risk by Brock: below 10% CT at 1, 2 and 4 years, else discuss biopsy or resection.",
         type=_SUBSOLID,
         situation=_STABLE,
     ),
@@ -266,5 +266,8 @@ BTS = Guideline(
     step_mm=0.1,
     longest=True,
     volume_first=True,
-    notes=("Growth is 25 % or more in volume. An earlier cancer counts in the judgement of risk.",),
+    notes=(
+        "Growth is 25% or more in volume. An earlier cancer counts in the judgement of risk.",
+        "A doubling time of exactly 400 days, which summaries put on either side, is taken as the faster growth.",
+    ),
 )

@@ -84,7 +84,10 @@ class Guideline:
 
 @dataclass(frozen=True)
 class Recommendation:
-    """What a guideline says of a nodule, by which rows, or why it says nothing (``not_available``)."""
+    """What a guideline says of a nodule, by which rows, or why it says nothing (``not_available``).
+
+    ``ambiguities``: those of ``notes`` that are of the rows themselves.
+    """
 
     guideline: str
     source: str
@@ -92,6 +95,7 @@ class Recommendation:
     reason: str | None = None
     management: str | None = None
     notes: tuple[str, ...] = ()
+    ambiguities: tuple[str, ...] = ()
     not_available: str | None = None
 
 
@@ -106,7 +110,8 @@ def recommend(guideline: Guideline, facts: Facts, patient: PatientFacts) -> Reco
     rules = _rules(guideline, facts)
     if not rules:
         return replace(silent, not_available=f"its table has no row for a {facts.situation} {facts.type} nodule")
-    told = _notes(guideline, facts, patient, rules)
+    ambiguities = tuple(dict.fromkeys(rule.note for _, rule in rules if rule.note))
+    told = (*ambiguities, *_notes(guideline, facts, patient, rules))
     management = rules[0][1].management
     if len(rules) > 1:
         management = " ".join(f"If {answers}: {rule.management}" for answers, rule in rules)
@@ -116,6 +121,7 @@ def recommend(guideline: Guideline, facts: Facts, patient: PatientFacts) -> Reco
         reason=f"{' or '.join(rule.text for _, rule in rules)} ({whole}{_solid_words(facts, solid)})",
         management=management,
         notes=told,
+        ambiguities=ambiguities,
     )
 
 
@@ -150,7 +156,7 @@ def _rules(guideline: Guideline, facts: Facts) -> list[tuple[str, Rule]]:
 
 
 def _notes(guideline: Guideline, facts: Facts, patient: PatientFacts, rules: list[tuple[str, Rule]]) -> tuple[str, ...]:
-    notes = [rule.note for _, rule in rules if rule.note]
+    notes = []
     if len(rules) > 1:
         notes.append(f"Not stated: {', '.join(guideline.either).replace('_', ' ')}; both answers are given.")
     if unstated := guideline.scope.unstated(patient):

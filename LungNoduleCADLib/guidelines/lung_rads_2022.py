@@ -16,6 +16,7 @@ from LungNoduleCADLib.guidelines.lung_rads_table import (
     EXAM_RULES,
     FINDING_RULES,
     JUXTAPLEURAL_BELOW_MM,
+    JUXTAPLEURAL_NOTE,
     KEPT,
     MANAGEMENT,
     NO_NODULE,
@@ -23,11 +24,12 @@ from LungNoduleCADLib.guidelines.lung_rads_table import (
     STEP_DOWNS,
     SUSPICIOUS,
 )
-from LungNoduleCADLib.guidelines.rules import Rule, Situation, Size, first_that_holds
+from LungNoduleCADLib.guidelines.rules import Rule, Situation, Size, first_that_holds, sphere
 
 GROWTH_MM = 1.5
 DAYS_PER_MONTH = 365.25 / 12
 STEP_MM = 0.1
+_JUXTAPLEURAL_EDGE = (Size(mm=JUXTAPLEURAL_BELOW_MM), Size(mm3=sphere(JUXTAPLEURAL_BELOW_MM).from_mm3))
 READER = "reader"
 READER_RULE = "reader-decision"
 
@@ -178,7 +180,8 @@ def _typed(facts: NoduleFacts) -> NoduleFacts:
 
 def _by_finding(rule: Rule, facts: NoduleFacts) -> LungRadsAssessment:
     size = f" ({facts.total})" if facts.measured else ""
-    return _assessment(rule, f"{rule.text}{size}, {facts.situation}", facts.notes)
+    when = "" if str(facts.situation) in rule.text else f", {facts.situation}"
+    return _assessment(rule, f"{rule.text}{size}{when}", facts.notes)
 
 
 def _by_size(rule: Rule, facts: NoduleFacts) -> LungRadsAssessment:
@@ -213,6 +216,13 @@ def _size_doubts(rule: Rule, facts: NoduleFacts) -> list[str]:
         and facts.situation is not Situation.GROWING
     ):
         notes.append("Juxtapleural shape was not assessed: a smooth one below 10 mm would be category 2.")
+    if (
+        facts.juxtapleural_smooth
+        and _typed(facts).type is NoduleType.SOLID
+        and facts.total in _JUXTAPLEURAL_EDGE
+        and facts.situation is not Situation.GROWING
+    ):
+        notes.append(f"{JUXTAPLEURAL_NOTE} By that one this nodule would be category 2: please decide.")
     if facts.mean_diameter_mm is not None and facts.volume_mm3 is not None:
         solid = None if facts.solid_volume_mm3 is not None else facts.solid_mean_diameter_mm
         by_volume = find_rule(replace(facts, mean_diameter_mm=None, solid_mean_diameter_mm=solid))

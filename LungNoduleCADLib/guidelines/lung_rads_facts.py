@@ -122,7 +122,7 @@ def _growth(change: Change, growth: Growth) -> tuple[bool, list[str]]:
         notes.append(_slow_words(growth.mean_diameter_change_mm))
     elif change is Change.GROWING and not growing:
         notes.append(
-            f"The volume changed by {growth.volume_change_percent:+.0f} %, but the mean diameter not by more than "
+            f"The volume changed by {growth.volume_change_percent:+.0f}%, but the mean diameter not by more than "
             "1.5 mm: not growth by Lung-RADS."
         )
     if growing and growth.interval_days is None:

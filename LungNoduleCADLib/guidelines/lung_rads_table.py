@@ -19,6 +19,7 @@ from LungNoduleCADLib.guidelines.scope import Scope
 
 ACR = "ACR Lung-RADS v2022"
 JUXTAPLEURAL_BELOW_MM = 10.0
+JUXTAPLEURAL_NOTE = "Juxtapleural nodules: below 10 mm, as the ACR's text says; one summary reads 10 mm or less."
 SCOPE = Scope(18, screening=True, not_with=("known_cancer",))
 
 _PET = "PET/CT may be considered if there is a solid nodule or solid part of 8 mm or more."
@@ -83,6 +84,7 @@ MODIFIER_S = Rule(
 
 # Of a nodule: findings that count before size
 
+_SECRETIONS = "One that holds air and no soft tissue favors secretions and may be category 2: state that instead."
 _BESIDE_CYST = "A nodule in or beside a cyst is classified by its own size: list it as a nodule of its own."
 
 
@@ -170,6 +172,7 @@ FINDING_RULES: tuple[Rule, ...] = (
         C.C4A,
         "airway nodule, segmental or more proximal, at baseline",
         {"airway": (Airway.SEGMENTAL,), "situation": (_BASELINE,)},
+        note=_SECRETIONS,
     ),
     _row(
         "airway-new-4A",
@@ -177,7 +180,7 @@ FINDING_RULES: tuple[Rule, ...] = (
         "new airway nodule, segmental or more proximal",
         {"airway": (Airway.SEGMENTAL,), "situation": (_NEW,)},
         note="Lung-RADS v2022 lists proximal airway nodules at baseline (4A) and stable or growing (4B), not new ones: "
-        "taken as at baseline.",
+        f"taken as at baseline. {_SECRETIONS}",
     ),
     _row(
         "airway-subsegmental-2",
@@ -198,7 +201,7 @@ FINDING_RULES: tuple[Rule, ...] = (
         "smooth juxtapleural solid nodule < 10 mm",
         {"juxtapleural_smooth": _YES, "type": (_SOLID,), "situation": (_BASELINE, _NEW, _STABLE)},
         total=sphere(None, JUXTAPLEURAL_BELOW_MM),
-        note="Juxtapleural nodules: below 10 mm, as the ACR's text says; one summary reads 10 mm or less.",
+        note=JUXTAPLEURAL_NOTE,
     ),
 )
 

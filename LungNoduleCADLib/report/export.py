@@ -19,10 +19,11 @@ from LungNoduleCADLib.domain.nodule import Nodule, Origin, Review
 from LungNoduleCADLib.domain.study import PatientHeader
 from LungNoduleCADLib.errors import OutputError, UsageError
 from LungNoduleCADLib.guidelines.lung_rads_2022 import READER
-from LungNoduleCADLib.report import findings_json, words
+from LungNoduleCADLib.report import findings_json, growth_words, words
 from LungNoduleCADLib.report.folder import is_result
 from LungNoduleCADLib.report.reread import read_study
 from LungNoduleCADLib.report.segmentation import CATEGORY_COLORS, LUNG_COLORS, UNCATEGORISED
+from LungNoduleCADLib.report.values import day
 from LungNoduleCADLib.report.write import IMAGES, OVERVIEW, image_names, pairs_of, rewrite_report
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ NAMES = (PDF, TEXT, JSON, SEGMENTATION, MEASUREMENTS, DOCUMENT)
 PICTURES = "key_image-*.dcm"
 
 _NEVER_NEEDED = ("dicom", "pages", "*.h5")
-_NEEDED_TO_DRAW = ("ct.nrrd", "*.seg.nrrd", "prior", "saliency", "outlines")
+_NEEDED_TO_DRAW = ("ct.nrrd", "*.seg.nrrd", "prior", "outlines")
 _WRITE_BITS = 0o222
 
 
@@ -218,7 +219,7 @@ def _remarks(findings: StudyFindings) -> Remarks:
         exam += [(COMMENT, note) for note in assessed.notes]
     flags = findings.flags
     if findings.comparison is not None and findings.prior is not None:
-        before = words.day(findings.prior.series.study_date)
+        before = day(findings.prior.series.study_date)
         exam.append((COMMENT, f"Compared with the CT of {before}: {words.counts(findings)}."))
         flags += findings.comparison.flags
     exam += [(COMMENT, flag.message) for flag in flags]
@@ -230,7 +231,7 @@ def _said_of(nodule: Nodule, findings: StudyFindings) -> Iterator[str]:
     if nodule.lung_rads is not None:
         yield f"Lung-RADS {words.category(nodule.lung_rads)}: {nodule.lung_rads.reason}."
     matches = findings.comparison.matches if findings.comparison else ()
-    yield from (f"Follow-up: {words.growth(match)}." for match in matches if match.current_id == nodule.id)
+    yield from (f"Follow-up: {growth_words.growth(match)}." for match in matches if match.current_id == nodule.id)
     yield f"Malignancy: {words.malignancy(nodule.malignancy)}"
     yield from (flag.message for flag in nodule.flags)
 

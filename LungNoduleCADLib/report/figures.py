@@ -28,6 +28,7 @@ LUNG_WINDOW_HU = (-1350.0, 150.0)  # centre -600, width 1500
 OUTLINE, CALIPER, TEXT = "#ffd400", "#4cc9f0", "#ffffff"
 WIDTH_MM, MARGIN_MM = 60.0, 30.0
 _DPI = 220
+_OVERVIEW_RIM_MM = 14.0  # around the lungs, for the names of nodules at their edge
 _LINE = 26  # characters that a picture is wide
 
 
@@ -77,7 +78,8 @@ def save_overview(nodules: Iterable[Nodule], ct: CtVolume, lungs: LungMask, path
     (k0, i0), (k1, i1) = keep.min(axis=0), keep.max(axis=0) + 1
     sk, _, si = ct.geometry.spacing_kji_mm
     height, width = (k1 - k0) * sk, (i1 - i0) * si
-    figure = Figure(figsize=(2.6, 2.6 * height / width), dpi=_DPI)
+    x0, x1, y1 = -_OVERVIEW_RIM_MM, width + _OVERVIEW_RIM_MM, height + _OVERVIEW_RIM_MM
+    figure = Figure(figsize=(2.6, 2.6 * y1 / (x1 - x0)), dpi=_DPI, facecolor="black")
     ax = figure.add_axes((0, 0, 1, 1))
     ax.imshow(
         projection[k0:k1, i0:i1],
@@ -94,9 +96,9 @@ def save_overview(nodules: Iterable[Nodule], ct: CtVolume, lungs: LungMask, path
         x, y = (i - i0 + 0.5) * si, (k - k0 + 0.5) * sk
         ax.plot(x, y, "o", mfc="none", mec=OUTLINE, ms=9, mew=1.1)
         _text(ax, x, y + 9, nodule.id, ha="center", va="bottom", color=OUTLINE, weight="bold")
-    _text(ax, 3, height / 2, "R", ha="left", va="center")
-    _text(ax, width - 3, height / 2, "L", ha="right", va="center")
-    ax.set(xlim=(0, width), ylim=(0, height))
+    _text(ax, x0 + 3, y1 - 3, "R", ha="left", va="top")
+    _text(ax, x1 - 3, y1 - 3, "L", ha="right", va="top")
+    ax.set(xlim=(x0, x1), ylim=(0, y1))
     ax.axis("off")
     _save(figure, path)
 
@@ -116,27 +118,28 @@ def save_growth(points: Sequence[TimePoint], target: Path | BinaryIO) -> None:
     errors = [volumes - ends[:, 0], ends[:, 1] - volumes]
     ax.errorbar(days, volumes, yerr=errors, fmt="-o", color="#1f3a5f", ms=4, lw=1.2, capsize=4)
     span = (max(days) - min(days)) or 1.0
-    for n, (x, volume) in enumerate(zip(days, volumes, strict=True)):
-        last = n == len(days) - 1 and n > 0
-        ax.annotate(
-            f"{volume:.0f}",
-            (x, volume),
-            (-6 if last else 6, 0),
-            textcoords="offset points",
-            fontsize=7,
-            ha="right" if last else "left",
-            va="bottom" if last else "top",
-        )
+    for n in _apart(days, 0.16 * span):
+        above = (days[n], max(ends[n, 1], volumes[n]))
+        ax.annotate(f"{volumes[n]:,.0f}", above, (0, 3), textcoords="offset points", fontsize=7, ha="center")
     names = [point.study_date.isoformat() if point.study_date else _unnamed(n, shown) for n, point in enumerate(shown)]
-    ax.set_xticks(days, names, fontsize=7 if len(shown) < 3 else 5)
-    if len(shown) > 2:
-        ax.tick_params(axis="x", rotation=30)
-    ax.set(xlim=(min(days) - 0.18 * span, max(days) + 0.18 * span), ylim=(0, ends.max() * 1.1 or 1))
+    named = _apart(days, 0.08 * span)
+    slanted = {"rotation": 40, "ha": "right", "rotation_mode": "anchor"} if len(shown) > 2 else {}
+    ax.set_xticks(days, [name if n in named else "" for n, name in enumerate(names)], fontsize=7, **slanted)
+    ax.set(xlim=(min(days) - 0.18 * span, max(days) + 0.18 * span), ylim=(0, ends.max() * 1.15 or 1))
     ax.set_ylabel("volume (mm³)", fontsize=7)
     ax.tick_params(axis="y", labelsize=7)
     ax.spines[["top", "right"]].set_visible(False)
     figure.tight_layout(pad=0.4)
     _save(figure, target)
+
+
+def _apart(days: Sequence[float], least: float) -> list[int]:
+    """The points that can be labeled without touching one another; the newest always is."""
+    kept: list[int] = []
+    for n in reversed(range(len(days))):
+        if not kept or days[kept[-1]] - days[n] >= least:
+            kept.append(n)
+    return kept
 
 
 def _unnamed(number: int, points: Sequence[TimePoint]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 
 from reportlab.lib.colors import HexColor
@@ -23,7 +24,7 @@ from LungNoduleCADLib.domain.findings import StudyFindings
 from LungNoduleCADLib.domain.nodule import Nodule, Review
 from LungNoduleCADLib.domain.quality import Severity
 from LungNoduleCADLib.domain.study import PatientHeader
-from LungNoduleCADLib.report import words
+from LungNoduleCADLib.report import growth_words, words
 from LungNoduleCADLib.report.pdf_cards import nodule_card, picture
 from LungNoduleCADLib.report.pdf_style import (
     BODY,
@@ -48,6 +49,7 @@ from LungNoduleCADLib.report.pdf_style import (
     table_style,
     text,
 )
+from LungNoduleCADLib.report.values import NONE, NOT_KNOWN, day, percent
 
 FILE_NAME = "report.pdf"
 LIMITS = (
@@ -61,13 +63,16 @@ LIMITS = (
     "Clinical risk: Brock (McWilliams, N Engl J Med 2013), made in lung cancer screening; Mayo (Swensen, Arch Intern "
     "Med 1997), VA (Gould, Chest 2007) and Herder (Chest 2005), made for solitary nodules. Size (longest diameter), "
     "type and number are this software's; lobe and spiculation are the reader's.",
-    "Lung-RADS applies to lung cancer screening with low-dose CT; the line Not screening has Fleischner 2017 and BTS "
-    "2015, for nodules found by chance. With known cancer or immunosuppression none of them goes without the reader's "
-    "judgement.",
+    "Lung-RADS applies to lung cancer screening with low-dose CT; the line If not screening has Fleischner 2017 and "
+    "BTS 2015, for nodules found by chance. With known cancer or immunosuppression none of them goes without the "
+    "reader's judgement.",
     "Volumes and diameters depend on slice thickness, kernel, dose, contrast and breath-hold; a change smaller than "
     "its interval may be none. The interval of a change holds this software's own error; of patients scanned twice, "
     "volumes of unchanged nodules differ by up to about a quarter.",
     "A heat map shows where a score came from in the network, not where disease is. Each map has its own scale.",
+    "Abbreviations: ACR, American College of Radiology; BTS, British Thoracic Society; Dice, overlap of two outlines "
+    "from 0 to 1; HU, Hounsfield units; LIDC-IDRI, a public collection of chest CTs read by four radiologists each; "
+    "NELSON, the Dutch-Belgian lung cancer screening trial; VA, the model of the US Department of Veterans Affairs.",
 )
 
 
@@ -110,10 +115,17 @@ def build_pdf(
         bottomPadding=0,
     )
     document.addPageTemplates(PageTemplate("page", [frame]))
-    named = f" · {patient.name}, {patient.patient_id}" if patient else ""
-    header = shown(
-        f"Lung nodule CT report · {words.day(findings.series.study_date)} · patient key {words.patient_key(findings)}"
-        f" · Lung-RADS {words.category(findings.lung_rads)}{named}"
+    # what may be cut off at the margin comes last
+    header = " · ".join(
+        shown(part)
+        for part in (
+            f"Patient ID {patient.patient_id or NOT_KNOWN}" if patient else "Lung nodule CT report",
+            day(findings.series.study_date),
+            "" if patient else f"patient key {words.patient_key(findings)}",
+            f"Lung-RADS {words.category(findings.lung_rads)}",
+            patient.name if patient else "",
+        )
+        if part
     )
     canvas = type("Canvas", (ReportCanvas,), {"header": header})
     document.build(list(_story(findings, images, width - 2 * MARGIN, patient)), canvasmaker=canvas)
@@ -141,23 +153,24 @@ def _story(findings: StudyFindings, images: Path, width: float, patient: Patient
 def _header(findings: StudyFindings, width: float, patient: PatientHeader | None) -> Table:
     prior = findings.prior.series if findings.prior else None
     rows = [
-        [("Patient", words.patient(findings)), ("Study date", words.day(findings.series.study_date))],
+        [("Patient", words.patient(findings)), ("Study date", day(findings.series.study_date))],
         [
             ("Patient key", words.patient_key(findings)),
-            ("Prior CT", words.day(prior.study_date) if prior else "none compared"),
+            ("Prior CT", day(prior.study_date) if prior else "none compared"),
         ],
         [
-            ("Series", findings.series.description or words.NONE),
-            ("Report made", findings.provenance.created[:16].replace("T", " ")),
+            ("Series", findings.series.description or NOT_KNOWN),
+            ("Analyzed", findings.provenance.created[:16].replace("T", " ") or NOT_KNOWN),
         ],
+        [("Reader's review", words.reviewed(findings)), None],
     ]
     if patient is not None:
         rows = [
-            [("Name", patient.name or words.NONE), ("Patient ID", patient.patient_id or words.NONE)],
-            [("Born", patient.birth_date or words.NONE), ("Accession", patient.accession_number or words.NONE)],
+            [("Name", patient.name or NOT_KNOWN), ("Patient ID", patient.patient_id or NOT_KNOWN)],
+            [("Born", _dicom_day(patient.birth_date)), ("Accession", patient.accession_number or NOT_KNOWN)],
             *rows,
         ]
-    cells = [[text(value, label=f"{label}:") for label, value in row] for row in rows]
+    cells = [[text(cell[1], label=f"{cell[0]}:") if cell else "" for cell in row] for row in rows]
     table = Table(cells, [width * 0.58, width * 0.42])
     table.setStyle(
         table_style(
@@ -169,12 +182,20 @@ def _header(findings: StudyFindings, width: float, patient: PatientHeader | None
     return table
 
 
+def _dicom_day(dicom_date: str) -> str:
+    """A date of a DICOM header as the report writes dates; as it is where it is none."""
+    try:
+        return date.fromisoformat(dicom_date).isoformat()
+    except ValueError:
+        return dicom_date or NOT_KNOWN
+
+
 def _category_box(findings: StudyFindings, width: float) -> Table:
     assessment = findings.lung_rads
     if assessment is None:
-        left, right, color = words.NONE, [text("Not assessed.", BOX_TEXT)], HexColor("#4a5560")
+        left, right, color = [], [text("Not assessed.", BOX_TEXT)], HexColor("#4a5560")
     else:
-        left, color = words.category(assessment), CATEGORY_COLOR[assessment.category]
+        left, color = [text(words.category(assessment), BOX_CATEGORY)], CATEGORY_COLOR[assessment.category]
         significant = " S: a significant finding other than lung cancer was reported." if assessment.modifier_s else ""
         right = [
             text(
@@ -185,9 +206,7 @@ def _category_box(findings: StudyFindings, width: float) -> Table:
             Spacer(1, 1 * mm),
             text(f"{assessment.reason}. Rule {assessment.rule_id}, {assessment.source}.", BOX_TEXT, label="Why:"),
         ]
-    table = Table(
-        [[[text("Lung-RADS v2022", BOX_LABEL), text(left, BOX_CATEGORY)], right]], [width * 0.21, width * 0.79]
-    )
+    table = Table([[[text("Lung-RADS v2022", BOX_LABEL), *left], right]], [width * 0.21, width * 0.79])
     table.setStyle(
         table_style(
             ("BACKGROUND", (0, 0), (-1, -1), color),
@@ -210,8 +229,8 @@ def _comparison(findings: StudyFindings) -> Iterator[Flowable]:
     if comparison is None:
         return
     yield text("Comparison with the prior CT", HEADING)
-    interval = f", {comparison.interval_days} days earlier" if comparison.interval_days is not None else ""
-    prior_day = words.day(findings.prior.series.study_date) if findings.prior else "date unknown"
+    interval = f", {comparison.interval_days:,} days earlier" if comparison.interval_days is not None else ""
+    prior_day = day(findings.prior.series.study_date) if findings.prior else "date unknown"
     yield text(f"{prior_day}{interval}: {words.counts(findings)}.")
     earlier = {nodule.id: nodule for nodule in findings.prior.nodules} if findings.prior else {}
     for match in comparison.matches:
@@ -237,7 +256,7 @@ def _comparison(findings: StudyFindings) -> Iterator[Flowable]:
     for flag in comparison.flags:
         yield text(flag.message, BULLET, label=f"{flag.severity.capitalize()}:", bulletText="•")
     for exam in comparison.earlier:
-        yield text(words.earlier_exam(exam), NOTE)
+        yield text(growth_words.earlier_exam(exam), NOTE)
         for flag in exam.flags:
             yield text(flag.message, BULLET, label=f"{flag.severity.capitalize()}:", bulletText="•")
 
@@ -289,10 +308,10 @@ def _row(nodule: Nodule, findings: StudyFindings, compared: bool) -> list[str]:
         words.diameter(measured.axes if measured else None),
         words.diameter(words.solid_part(nodule)),
         words.volume(nodule),
-        words.percent(nodule.candidate.probability),
-        words.percent(malignancy.probability if malignancy else None),
+        percent(nodule.candidate.probability),
+        percent(malignancy.probability if malignancy else None),
     ]
-    return [*row, words.change_short(words.match_of(nodule, findings))] if compared else row
+    return [*row, growth_words.change_short(words.match_of(nodule, findings))] if compared else row
 
 
 def _technique(findings: StudyFindings, images: Path, width: float) -> Table:
@@ -353,7 +372,7 @@ def _made_by(findings: StudyFindings, width: float) -> Iterator[Flowable]:
     if source.methods:
         rows = [[text(head, HEAD_CELL) for head in ("Model or method", "Version", "SHA-256 of the weights")]]
         rows += [
-            [text(m.name, CELL), text(m.version, CELL), text(m.sha256[:16] if m.sha256 else words.NONE, CELL)]
+            [text(m.name, CELL), text(m.version, CELL), text(m.sha256[:16] if m.sha256 else NONE, CELL)]
             for m in source.methods
         ]
         table = Table(rows, [width * 0.44, width * 0.26, width * 0.30], repeatRows=1)

@@ -78,9 +78,7 @@ def _bar(nodule: Nodule, width: float) -> Table:
 
 
 def _facts(nodule: Nodule, findings: StudyFindings, width: float) -> Table:
-    rows: list[tuple[str, str | list[Flowable]]] = [*words.card(nodule, findings)]
-    before = next((n for n, (label, _) in enumerate(rows) if label == words.COMPARISON), len(rows))
-    rows.insert(before, ("Lung-RADS", _lung_rads(nodule)))
+    rows: list[tuple[str, str | list[Flowable]]] = [("Lung-RADS", _lung_rads(nodule)), *words.card(nodule, findings)]
     if doubts := words.doubts(nodule, findings):
         rows.append(("Please check", [text(message, BULLET, bulletText="•") for message in doubts]))
     cells = [[text("", label=label), text(value) if isinstance(value, str) else value] for label, value in rows]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from functools import cache
 from itertools import groupby
 from pathlib import Path
@@ -24,6 +25,7 @@ from LungNoduleCADLib.domain.lung_rads import LungRadsCategory
 PAPERS = {"A4": A4, "letter": LETTER}
 MARGIN = 15 * mm
 MOST_CODES = 6
+_RIGHT_TO_LEFT = {"R", "AL", "AN"}  # of unicodedata.bidirectional: Hebrew, Arabic, …
 FONT, BOLD, ITALIC = "DejaVuSans", "DejaVuSans-Bold", "DejaVuSans-Oblique"
 
 INK, MUTED, LINE, SHADE = HexColor("#1b2430"), HexColor("#4f5b68"), HexColor("#b8c1cb"), HexColor("#eef2f6")
@@ -67,7 +69,7 @@ BAR = _style("bar", 9.2, fontName=BOLD, textColor=white)
 
 @cache
 def register_fonts() -> None:
-    """DejaVu, which matplotlib ships: covers Latin, Greek, Cyrillic, Arabic and more; embedded as a subset."""
+    """DejaVu, which matplotlib ships: covers Latin, Greek, Cyrillic and more; embedded as a subset."""
     from matplotlib import get_data_path
     from reportlab import rl_config
 
@@ -85,10 +87,18 @@ def text(value: str, style: ParagraphStyle = BODY, label: str = "", **keywords: 
 
 
 def shown(value: str) -> str:
-    """Text with what the font lacks (Chinese, Japanese, Korean, …) told by its code points instead of an empty box."""
+    """Text with what cannot be set told by its code points: signs that the font lacks (Chinese, Japanese, Korean, …)
+    and those that are written from right to left, which would come out in the wrong order.
+    """
     glyphs = getFont(FONT).face.charToGlyph
+
+    def cannot_be_set(sign: str) -> bool:
+        if unicodedata.bidirectional(sign) in _RIGHT_TO_LEFT or unicodedata.category(sign) == "Cf":
+            return True
+        return ord(sign) not in glyphs and not sign.isspace()
+
     parts = []
-    for lacking, run in groupby(value, key=lambda sign: ord(sign) not in glyphs and not sign.isspace()):
+    for lacking, run in groupby(unicodedata.normalize("NFC", value), key=cannot_be_set):
         signs = list(run)
         more = "…" if len(signs) > MOST_CODES else ""
         codes = " ".join(f"U+{ord(sign):04X}" for sign in signs[:MOST_CODES])

@@ -9,7 +9,8 @@ from textwrap import wrap
 from LungNoduleCADLib import RESEARCH_USE_ONLY
 from LungNoduleCADLib.domain.findings import StudyFindings
 from LungNoduleCADLib.domain.nodule import Nodule, Review
-from LungNoduleCADLib.report import words
+from LungNoduleCADLib.report import growth_words, words
+from LungNoduleCADLib.report.values import day
 
 FILE_NAME = "report.txt"
 COLUMNS = 80
@@ -34,8 +35,8 @@ def report_text(findings: StudyFindings) -> str:
 def _head(findings: StudyFindings) -> Iterator[str]:
     yield "LUNG NODULE CT REPORT"
     yield from _wrapped(RESEARCH_USE_ONLY.upper())
-    prior = words.day(findings.prior.series.study_date) if findings.prior else "none compared"
-    yield from _wrapped(f"Study date: {words.day(findings.series.study_date)}. Prior CT: {prior}.")
+    prior = day(findings.prior.series.study_date) if findings.prior else "none compared"
+    yield from _wrapped(f"Study date: {day(findings.series.study_date)}. Prior CT: {prior}.")
     yield from _wrapped(f"Patient: {words.patient(findings)}; key {words.patient_key(findings)}.")
 
 
@@ -70,7 +71,7 @@ def _comparison(findings: StudyFindings) -> Iterator[str]:
     for flag in findings.comparison.flags if findings.comparison else ():
         yield from _wrapped(f"{flag.severity.capitalize()}: {flag.message}", "- ")
     for exam in findings.comparison.earlier if findings.comparison else ():
-        yield from _wrapped(words.earlier_exam(exam), "- ")
+        yield from _wrapped(growth_words.earlier_exam(exam), "- ")
         for flag in exam.flags:
             yield from _wrapped(f"{flag.severity.capitalize()}: {flag.message}", "  - ")
 

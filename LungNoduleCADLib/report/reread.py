@@ -13,7 +13,6 @@ from LungNoduleCADLib.domain.comparison import StudyComparison
 from LungNoduleCADLib.domain.ct import CtVolume
 from LungNoduleCADLib.domain.findings import StudyFindings
 from LungNoduleCADLib.domain.masks import LungMask, NoduleMask
-from LungNoduleCADLib.domain.nodule import Nodule
 from LungNoduleCADLib.domain.provenance import Method
 from LungNoduleCADLib.errors import InputError
 from LungNoduleCADLib.report.findings_json import read_findings
@@ -95,8 +94,9 @@ def read_images(folder: Path, findings: StudyFindings, edits: int) -> tuple[Stud
     hu[box] = sitk.GetArrayFromImage(image)
     ct = CtVolume(hu, whole, findings.series)
     lungs = LungMask(layers[..., 0].astype(np.uint8, order="C"), whole, findings.lungs.method)
-    nodules = _with_images(findings, _outlines(folder, findings, edits, layers[..., 1], _labels(header)), folder)
-    return replace(findings, nodules=nodules), ct, lungs
+    outlines = _outlines(folder, findings, edits, layers[..., 1], _labels(header))
+    nodules = (replace(nodule, mask=outlines.get(nodule.id)) for nodule in findings.nodules)
+    return with_heat_maps(replace(findings, nodules=tuple(nodules)), folder), ct, lungs
 
 
 def _outlines(
@@ -131,13 +131,16 @@ def _segmenter(findings: StudyFindings) -> Method:
     return next((method for method in findings.provenance.methods if method.name == SEGMENTER), READ_BACK)
 
 
-def _with_images(findings: StudyFindings, outlines: dict[str, NoduleMask], folder: Path) -> tuple[Nodule, ...]:
-    nodules = []
-    for nodule in findings.nodules:
-        heat_map = folder / saliency_name(nodule.id)
-        saliency = read_saliency(heat_map) if heat_map.is_file() else None
-        nodules.append(replace(nodule, mask=outlines.get(nodule.id), saliency=saliency))
-    return tuple(nodules)
+def with_heat_maps(findings: StudyFindings, folder: Path) -> StudyFindings:
+    """The same with the heat maps that the folder has."""
+    maps = {nodule.id: folder / saliency_name(nodule.id) for nodule in findings.nodules}
+    return replace(
+        findings,
+        nodules=tuple(
+            replace(nodule, saliency=read_saliency(maps[nodule.id]) if maps[nodule.id].is_file() else None)
+            for nodule in findings.nodules
+        ),
+    )
 
 
 def read_registration(folder: Path, comparison: StudyComparison) -> Registration:

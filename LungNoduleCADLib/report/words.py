@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from datetime import date
 
-from LungNoduleCADLib.domain.comparison import DoublingBand, EarlierExam, Growth, NoduleMatch, NoduleSeries
+from LungNoduleCADLib.domain.comparison import NoduleMatch
 from LungNoduleCADLib.domain.findings import EditAction, StudyFindings
 from LungNoduleCADLib.domain.lung_rads import LungRadsAssessment, LungRadsCategory
 from LungNoduleCADLib.domain.nodule import (
@@ -25,18 +24,25 @@ from LungNoduleCADLib.followup.growth import common_kind, volume_interval_95_mm3
 from LungNoduleCADLib.followup.series import series_of, slice_mm
 from LungNoduleCADLib.guidelines.by_chance import recommendations
 from LungNoduleCADLib.guidelines.incidental import Recommendation
-from LungNoduleCADLib.guidelines.lung_rads_2022 import is_growth
 from LungNoduleCADLib.guidelines.risk import LABELS as RISK_LABELS
+from LungNoduleCADLib.report.growth_words import growth, growth_rules, over_all_exams
+from LungNoduleCADLib.report.values import NONE, NOT_KNOWN, chance, percent, signed
 
-NONE = "–"
 COMPARISON = "Comparison"
 NO_HISTOLOGY = "histology is decided by tissue; no trained weights"
 
+_SEXES = {"F": "female", "M": "male", "O": "other"}
 _EDITED = {
     EditAction.ADD: "added",
     EditAction.OUTLINE: "outline changed",
     EditAction.TYPE: "type changed",
     EditAction.FACTS: "facts stated",
+}
+
+_INPUTS = {
+    "age_years": "age {} years",
+    "diameter_mm": "longest diameter {} mm",
+    "upper_lobe": "upper lobe {}",
 }
 
 # ACR Lung-RADS v2022, category descriptors.
@@ -51,10 +57,6 @@ DESCRIPTOR = {
 }
 
 
-def day(value: date | None) -> str:
-    return value.isoformat() if value else "date unknown"
-
-
 def category(assessment: LungRadsAssessment | None) -> str:
     """``4A``, ``4AS`` with the modifier, ``–`` without an assessment."""
     return f"{assessment.category}{'S' if assessment.modifier_s else ''}" if assessment else NONE
@@ -67,9 +69,12 @@ def kind(nodule: Nodule) -> str:
 
 
 def title(nodule: Nodule) -> str:
-    """A nodule in one line: ``N1 · Lung-RADS 4A · solid · 8.2 mm · right, upper zone``."""
-    size = diameter(nodule.measurements.axes) if nodule.measurements else "not measured"
-    return " · ".join((nodule.id, f"Lung-RADS {category(nodule.lung_rads)}", kind(nodule), size, place(nodule)))
+    """A nodule in one line: ``N1 · Lung-RADS 4A · solid · 8.2 mm · right, upper zone``; what is unknown says so."""
+    said = f"Lung-RADS {category(nodule.lung_rads)}" if nodule.lung_rads else "no Lung-RADS category"
+    what = kind(nodule) if nodule.type else "type unknown"
+    if nodule.measurements is None:
+        return " · ".join((nodule.id, said, what, "not measured"))
+    return " · ".join((nodule.id, said, what, diameter(nodule.measurements.axes), place(nodule)))
 
 
 def kind_in_full(nodule: Nodule) -> str:
@@ -111,16 +116,6 @@ def solid_part(nodule: Nodule) -> AxialAxes | None:
 
 def volume(nodule: Nodule) -> str:
     return f"{nodule.measurements.volume_mm3:,.0f} mm³" if nodule.measurements else NONE
-
-
-def percent(probability: float | None) -> str:
-    return f"{probability:.0%}" if probability is not None else NONE
-
-
-def chance(probability: float | None, spread_95: tuple[float, float] | None, whose: str = "") -> str:
-    """A model's probability, and how the answers of its networks to mirrored views spread: ``62% (45% to 77%)``."""
-    spread = f" ({whose}{spread_95[0]:.0%} to {spread_95[1]:.0%})" if spread_95 else ""
-    return f"{percent(probability)}{spread}"
 
 
 def volume_in_full(nodule: Nodule, findings: StudyFindings) -> str:
@@ -165,7 +160,7 @@ def heat_map(nodule: Nodule) -> str:
 def histology(estimate: HistologyEstimate | None) -> str:
     if estimate is None or estimate.probabilities is None:
         return f"not available: {(estimate.not_available if estimate else None) or NO_HISTOLOGY}"
-    return ", ".join(f"{name} {share:.0%}" for name, share in estimate.probabilities.items())
+    return ", ".join(f"{name} {percent(share)}" for name, share in estimate.probabilities.items())
 
 
 def clinical_risk(estimates: Sequence[RiskEstimate]) -> str:
@@ -185,9 +180,11 @@ def clinical_risk(estimates: Sequence[RiskEstimate]) -> str:
 
 
 def risk_inputs(estimates: Sequence[RiskEstimate]) -> str:
-    """What the models were told, each once: ``age 63; diameter 12.8; type solid``."""
+    """What the models were told, each once: ``age 63 years; longest diameter 12.8 mm; type solid``."""
     told = {name: value for estimate in estimates for name, value in estimate.inputs.items()}
-    return "; ".join(f"{RISK_LABELS.get(name, name)} {_plain(value)}" for name, value in told.items())
+    return "; ".join(
+        _INPUTS.get(name, f"{RISK_LABELS.get(name, name)} {{}}").format(_plain(value)) for name, value in told.items()
+    )
 
 
 def _plain(value: float | str | bool) -> str:
@@ -244,13 +241,13 @@ def card(nodule: Nodule, findings: StudyFindings) -> Iterator[tuple[str, str]]:
         if solid := solid_part(nodule):
             yield "Solid part", axes_in_full(solid)
         yield "Volume", volume_in_full(nodule, findings)
-        yield "Density", f"mean {measured.mean_hu:.0f} HU; mass {measured.mass_mg:,.0f} mg"
+        yield "Density", f"mean {signed(measured.mean_hu)} HU; mass {measured.mass_mg:,.0f} mg"
         pleura = measured.distance_to_pleura_mm
         yield (
             "Place",
             f"{place(nodule)}{f'; {pleura:.1f} mm from the pleura' if pleura is not None else ''}; center "
-            f"L {left:.1f}, P {posterior:.1f}, S {superior:.1f} mm; image slice {measured.axes.slice_index + 1} from "
-            "the feet",
+            f"{_toward('LR', left)}, {_toward('PA', posterior)}, {_toward('SI', superior)} mm; image slice "
+            f"{measured.axes.slice_index + 1} from the feet",
         )
     yield "Type", kind_in_full(nodule)
     yield "Detection", f"{detection(nodule)}; {familiarity(nodule)}"
@@ -259,7 +256,7 @@ def card(nodule: Nodule, findings: StudyFindings) -> Iterator[tuple[str, str]]:
     inputs = risk_inputs(nodule.clinical_risk)
     yield "Clinical risk", clinical_risk(nodule.clinical_risk) + (f" Inputs: {inputs}." if inputs else "")
     yield "Histology", histology(nodule.histology)
-    yield "Not screening", by_chance(recommendations(nodule, findings))
+    yield "If not screening", by_chance(recommendations(nodule, findings))
     if match := match_of(nodule, findings):
         yield COMPARISON, f"{growth(match)}."
         if match.growth:
@@ -272,11 +269,16 @@ def card(nodule: Nodule, findings: StudyFindings) -> Iterator[tuple[str, str]]:
 def by_chance(said: Sequence[Recommendation]) -> str:
     """What the guidelines for nodules found by chance say, each with its rule or why it says nothing."""
     return " ".join(
-        f"{one.guideline}: {one.management} Rule {one.rule_id}."
+        " ".join((f"{one.guideline}: {one.management} Rule {one.rule_id.replace(' | ', ' or ')}.", *one.ambiguities))
         if one.rule_id
         else f"{one.guideline} not available ({one.not_available})."
         for one in said
     )
+
+
+def _toward(ends: str, distance_mm: float) -> str:
+    """Toward which of two ends and how far: ``R 40.6`` for ``LR`` and -40.6."""
+    return f"{ends[distance_mm < 0]} {abs(distance_mm):.1f}"
 
 
 def match_of(nodule: Nodule, findings: StudyFindings) -> NoduleMatch | None:
@@ -291,81 +293,6 @@ def doubts(nodule: Nodule, findings: StudyFindings) -> list[str]:
     return [flag.message for flag in (*nodule.flags, *(match.flags if match else ()))]
 
 
-def doubling_time(growth: Growth) -> str:
-    """VDT with its interval; none where the change lies within the measurement error, for then it means nothing."""
-    return _doubling("volume", growth.vdt_days, growth.vdt_interval_95_days)
-
-
-def _doubling(what: str, days: float | None, interval: tuple[float | None, float | None] | None) -> str:
-    if days is None:
-        return f"{what}-doubling time not defined (no change, or dates unknown)"
-    if interval is not None and None in interval:
-        least = f"; if it grows, it doubles in no less than {interval[0]:,.0f} days" if interval[0] else ""
-        return f"{what}-doubling time not determined: the change lies within the measurement error{least}"
-    if days < 0:
-        return f"{what} halving in {-days:,.0f} days"
-    text = f"{what}-doubling time {days:,.0f} days"
-    return text if interval is None else f"{text} (95% interval {interval[0]:,.0f} to {interval[1]:,.0f} days)"
-
-
-def growth_rules(change: Growth) -> str:
-    """What the rules for growth say: Lung-RADS by diameter, BTS and NELSON by volume; and the mass beside them."""
-    grows, slow = is_growth(change.mean_diameter_change_mm, change.interval_days)
-    by_diameter = "more than" if grows else "not more than"
-    over = " (over more than 12 months)" if slow else ""
-    parts = [f"Lung-RADS: mean diameter {by_diameter} 1.5 mm in 12 months{over}"]
-    bands = change.vdt_bands
-    if len(bands) == 1:
-        said = "not growing" if bands[0] is DoublingBand.NOT_GROWING else f"volume-doubling time {bands[0]}"
-        parts.append(f"BTS and NELSON: {said}")
-    elif bands:
-        parts.append(f"BTS and NELSON: the interval reaches from {bands[0]} to {bands[-1]}, not decided")
-    if change.mass_change_percent is not None and change.mass_change_interval_95_percent is not None:
-        low, high = change.mass_change_interval_95_percent
-        doubling = _doubling("mass", change.mdt_days, change.mdt_interval_95_days)
-        parts.append(f"mass {change.mass_change_percent:+.0f}% (95% interval {low:+.0f}% to {high:+.0f}%), {doubling}")
-    return "; ".join(parts)
-
-
-def earlier_exam(exam: EarlierExam) -> str:
-    """Whether an exam before the prior one could be used."""
-    failed = "could not be laid onto the current CT, its sizes are left out" if exam.failed else "measured too"
-    overlap = f"lung overlap {exam.registration.lung_dice_after:.2f}"
-    return f"{day(exam.study_date)}, {exam.days} days earlier: {failed} ({overlap})."
-
-
-def over_all_exams(series: NoduleSeries) -> str:
-    """The growth rate that fits all exams: ``growing over 4 exams since 2021-01-02: volume +60% (…)``."""
-    shown = [point for point in series.points if point.volume_mm3 is not None]
-    low, high = series.volume_change_interval_95_percent or (0.0, 0.0)
-    doubling = _doubling("volume", series.vdt_days, series.vdt_interval_95_days)
-    return (
-        f"{series.change} over {len(shown)} exams since {day(shown[0].study_date)}: volume "
-        f"{series.volume_change_percent:+.0f}% (95% interval {low:+.0f}% to {high:+.0f}%); {doubling}"
-    )
-
-
-def growth(match: NoduleMatch) -> str:
-    """What changed, for a nodule's card."""
-    change = match.growth
-    if change is None:
-        return f"{match.change}{'' if match.prior_id else '; not seen in the prior CT'}"
-    low, high = change.volume_change_interval_95_percent
-    when = f" in {change.interval_days} days" if change.interval_days is not None else ""
-    return (
-        f"{match.change} ({match.prior_id} in the prior CT): volume {change.volume_change_percent:+.0f}% "
-        f"(95% interval {low:+.0f}% to {high:+.0f}%), mean diameter {change.mean_diameter_change_mm:+.1f} mm{when}; "
-        f"{doubling_time(change)}"
-    )
-
-
-def change_short(match: NoduleMatch | None) -> str:
-    """For the table: ``growing +48%``."""
-    if match is None:
-        return NONE
-    return f"{match.change} {match.growth.volume_change_percent:+.0f}%" if match.growth else match.change.value
-
-
 def method(value: Method) -> str:
     return f"{value.name} {value.version}"
 
@@ -375,13 +302,28 @@ def patient(findings: StudyFindings) -> str:
     series, said = findings.series, findings.clinical
     years = said.age_years if said and said.age_years is not None else series.age_years
     sex = (said.sex if said else None) or series.sex
-    parts = [f"{years:.0f} years" if years is not None else "age unknown", sex or "sex unknown"]
+    parts = [f"{years:.0f} years" if years is not None else "age unknown", _SEXES.get(sex or "", sex or "sex unknown")]
     return ", ".join(parts)
 
 
 def patient_key(findings: StudyFindings) -> str:
     """Enough of the key to notice another patient."""
-    return findings.series.patient_key[:8] or NONE
+    return findings.series.patient_key[:8] or NOT_KNOWN
+
+
+def reviewed(findings: StudyFindings) -> str:
+    """How far a reader went: ``2 of 7 nodules accepted, 1 rejected, 4 not yet reviewed``."""
+    if not findings.nodules:
+        return "no nodule on the list"
+    marks = [nodule.review for nodule in findings.nodules]
+    said = [
+        (marks.count(Review.ACCEPTED), "accepted"),
+        (marks.count(Review.REJECTED), "rejected"),
+        (marks.count(Review.UNREVIEWED), "not yet reviewed"),
+    ]
+    first, *more = [f"{count} {{}}{word}" for count, word in said if count]
+    noun = f"of {len(marks)} nodule{'' if len(marks) == 1 else 's'} "
+    return ", ".join([first.format(noun), *(part.format("") for part in more)])
 
 
 def technique(findings: StudyFindings) -> str:
@@ -392,12 +334,12 @@ def technique(findings: StudyFindings) -> str:
         f"{geometry.shape_kji[0]} slices every {k:.2f} mm",
         f"slice thickness {series.slice_thickness_mm:.2f} mm" if series.slice_thickness_mm else "",
         f"pixels {j:.2f} × {i:.2f} mm",
-        f"kernel {series.kernel}" if series.kernel else "",
+        f"kernel {series.kernel.strip()}" if series.kernel else "",
         f"{series.kvp:.0f} kVp" if series.kvp else "",
         {True: "with contrast", False: "without contrast", None: ""}[series.contrast],
         series.manufacturer,
     ]
-    return "; ".join(part for part in parts if part)
+    return "; ".join(part.strip() for part in parts if part.strip())
 
 
 def counts(findings: StudyFindings) -> str:

@@ -143,6 +143,7 @@ def rewrite_report(out: Path, paper: str = "A4", patient: PatientHeader | None =
     InputError : findings.json is missing or wrong. OutputError : the folder cannot be written.
     """
     from LungNoduleCADLib.report.pages import FOLDER as PAGES
+    from LungNoduleCADLib.report.reread import with_heat_maps
 
     document = findings_json.read_document(out)
     findings = assess_findings(findings_json.from_json(document, str(out / findings_json.FILE_NAME)))
@@ -152,7 +153,7 @@ def rewrite_report(out: Path, paper: str = "A4", patient: PatientHeader | None =
         findings_json.write_document(updated, folder / findings_json.FILE_NAME)
         _draw_again(findings, folder)
         shutil.rmtree(folder / PAGES, ignore_errors=True)
-        write_report(findings, folder, paper, patient)
+        write_report(with_heat_maps(findings, folder), folder, paper, patient)
     return findings
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
 import tarfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -41,6 +42,7 @@ from LungNoduleCADLib.report.folder import new_results
 from LungNoduleCADLib.report.reread import read_study, write_ct
 from LungNoduleCADLib.report.write import write_results
 
+VALIDATOR = shutil.which("dciodvfy")
 OUTLINER = Method("nodule_ct_segmentation", "0.1.0", "ab" * 32)
 DICOM = ("segmentation.dcm", "measurements.dcm", "report.dcm")
 FILES = ("report.pdf", "report.txt", "findings.json", *DICOM)
@@ -128,6 +130,26 @@ def test_segments_are_the_outlines_of_the_results_voxel_for_voxel(made: Path, tm
     uids = sorted(scan, key=lambda uid: scan[uid].ImagePositionPatient[2])
     planes = segmentation.get_pixels_by_source_instance(uids, assert_missing_frames_are_empty=True)
     assert np.array_equal(planes.astype(bool), np.stack(list(truth.values()), axis=-1))
+
+
+def test_no_object_of_any_kind_of_nodule_breaks_the_standard(results: Path, made: Path, tmp_path: Path) -> None:
+    """Solid, part-solid and ground-glass, and one of no type; accepted, not reviewed, rejected."""
+    if VALIDATOR is None:
+        pytest.skip("dciodvfy is not installed (Debian: dicom3tools)")
+
+    def change(document: dict) -> None:
+        for nodule, review in zip(document["nodules"], ("accepted", "unreviewed", "rejected"), strict=False):
+            nodule["review"] = review
+        document["nodules"][1]["type"] = None
+
+    _edit(results, change)
+    export_results(results, tmp_path / "pacs", made / "dicom")
+
+    objects = sorted((tmp_path / "pacs").glob("*.dcm"))
+    assert len(objects) > 5
+    for one in objects:
+        said = subprocess.run([VALIDATOR, one], check=False, capture_output=True, text=True).stderr.splitlines()
+        assert [line for line in said if line.startswith(("Error", "Abort"))] == [], one.name
 
 
 def test_the_measurements_are_those_of_findings_json(made: Path, tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ class Run:
         seen = {}
         self.open()
         self.warmUp()
-        for step in (self.review, self.type, self.outline, self.deleteAndAdd, self.threshold, self.refused):
+        for step in (self.review, self.type, self.facts, self.outline, self.deleteAndAdd, self.threshold, self.refused):
             seen[step.__name__] = step()
         seen["audit"] = [
             self.correcting.auditTable.item(line, 1).text() for line in range(self.correcting.auditTable.rowCount)
@@ -100,6 +100,17 @@ class Run:
         before = self.values(nodule["id"])
         self.changed("type", lambda: self.panel.correction.onTypeChosen(2))
         return {"before": before, "after": self.values(nodule["id"])}
+
+    def facts(self) -> dict:
+        """An airway nodule by the reader's word, then not: category, rule and management stand in the panel."""
+        name = self.study.nodules[-1]["id"]
+        self.panel.reading.select(name)
+        box, told = self.panel.facts.ui.airwayBox, [self.panel.facts.ui.factsLabel.text]
+        for value in ("segmental", "none"):
+            index = next(n for n in range(box.count) if box.itemData(n) == value)
+            self.changed("facts", lambda index=index: setattr(box, "currentIndex", index))
+            told.append(self.panel.facts.ui.factsLabel.text)
+        return {"told": told, "stated": self.study.nodule(name)["stated"]["airway"]}
 
     def outline(self) -> dict:
         """Half a nodule rubbed out as Segment Editor does it: first told at once, then when it rests."""

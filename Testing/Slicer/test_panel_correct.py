@@ -45,6 +45,15 @@ def test_lung_rads_follows_a_changed_type(seen: dict[str, Any]) -> None:
     assert after["lung_rads"] != before["lung_rads"]
 
 
+def test_what_a_reader_states_of_a_nodule_gives_its_category_rule_and_management(seen: dict[str, Any]) -> None:
+    before, airway, after = seen["facts"]["told"]
+    assert "airway-" in airway
+    assert "Lung-RADS 4" in airway
+    assert "months" in airway or "Refer" in airway
+    assert "airway-" not in before + after
+    assert seen["facts"]["stated"] == "none"
+
+
 def test_volume_and_malignancy_follow_a_redrawn_outline(seen: dict[str, Any]) -> None:
     before, first, second = (seen["outline"][key] for key in ("before", "first", "second"))
     assert first["volume_mm3"] == pytest.approx(0.75 * before["volume_mm3"], rel=0.05)
@@ -78,11 +87,12 @@ def test_what_is_impossible_is_refused_in_a_sentence_and_changes_nothing(seen: d
 
 def test_every_change_is_on_the_audit_list(seen: dict[str, Any]) -> None:
     actions = [text.partition(" ")[2] if text[0] == "N" else text for text in reversed(seen["audit"])]
-    assert actions[-11:] == [
+    assert actions[-13:] == [
         "accepted",
         "rejected",
         "review taken back",
         "type changed",
+        *["facts stated"] * 2,
         *["outline redrawn"] * 2,
         "deleted",
         "added",

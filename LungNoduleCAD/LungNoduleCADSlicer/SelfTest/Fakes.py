@@ -174,6 +174,20 @@ class FakeReview:
         before, nodule["type"] = nodule["type"], message["type"]
         return _edit("type", nodule, before, message["type"])
 
+    def _facts(self, message, answer) -> dict:
+        """Calcification and fat make it category 1, an airway 4A."""
+        nodule = self._nodule(message["nodule"])
+        nodule["stated"] = message["facts"]
+        benign = message["facts"]["benign_calcification"] or message["facts"]["fat"]
+        if benign or message["facts"]["airway"]:
+            nodule["lung_rads"] = "1" if benign else "4A"
+            nodule["lung_rads_assessment"] |= {
+                "category": nodule["lung_rads"],
+                "reason": f"made up as {nodule['lung_rads']}",
+                "notes": ["made-up note"],
+            }
+        return _edit("facts", nodule, None, "stated")
+
     def _delete(self, message, answer) -> dict:
         nodule = self._nodule(message["nodule"])
         self._findings["nodules"].remove(nodule)

@@ -21,6 +21,7 @@ from LungNoduleCADLib.domain.comparison import Change, Growth, NoduleMatch, Stud
 from LungNoduleCADLib.domain.findings import StudyFindings
 from LungNoduleCADLib.domain.lung_rads import LungRadsCategory
 from LungNoduleCADLib.domain.nodule import MalignancyEstimate, Nodule, NoduleCandidate, Review
+from LungNoduleCADLib.report.findings_json import from_json, to_json
 
 
 @pytest.fixture
@@ -211,6 +212,36 @@ def test_over_three_time_points_a_nodule_keeps_the_tracking_uid_of_the_first(fin
     third = after(second, date(2026, 3, 1), "N1", "N2")
     assert tracking_uid(third, "N2") == tracking_uid(second, "N1") == tracking_uid(findings, "N2")
     assert tracking_uid(third, "N1") not in {tracking_uid(second, "N1"), tracking_uid(second, "N2")}
+
+
+def test_results_that_were_written_and_read_still_know_the_first_exam(findings: StudyFindings) -> None:
+    first = replace(findings, series=replace(findings.series, series_uid="1.2.1", study_date=date(2023, 1, 1)))
+    second = replace(
+        findings, prior=first, comparison=StudyComparison((NoduleMatch("N2", "N1", Change.STABLE),), 9, None)
+    )
+    third = replace(findings, series=replace(findings.series, series_uid="1.2.3"), prior=second)
+    third = replace(third, comparison=StudyComparison((NoduleMatch("N1", "N2", Change.STABLE),), 9, None))
+
+    read = from_json(to_json(third), "findings.json")
+
+    assert tracking_uid(read, "N2") == tracking_uid(third, "N2") == tracking_uid(first, "N2")
+
+
+def test_a_scan_that_is_analysed_again_gives_a_nodule_its_tracking_uid_whatever_its_number(
+    findings: StudyFindings,
+) -> None:
+    first, second = (_found_at(one, left) for one, left in zip(findings.nodules, (10.2, -30.0), strict=True))
+    study = replace(findings, nodules=(first, second))
+    again = replace(findings, nodules=(replace(second, id="N1"), replace(_found_at(first, 9.8), id="N2")))
+
+    assert tracking_uid(again, "N1") == tracking_uid(study, "N2")
+    assert tracking_uid(again, "N2") == tracking_uid(study, "N1")
+    elsewhere = replace(findings, nodules=(_found_at(first, 13.0),))
+    assert tracking_uid(elsewhere, "N1") != tracking_uid(study, "N1")
+
+
+def _found_at(nodule: Nodule, left_mm: float) -> Nodule:
+    return replace(nodule, candidate=replace(nodule.candidate, centre_lps_mm=(left_mm, 0.0, 40.0)))
 
 
 def test_the_report_names_the_scheme_of_every_private_code(source, segmentation, findings) -> None:

@@ -203,6 +203,17 @@ def test_bts_is_for_adults_and_for_nodules_found_in_any_way():
     assert "mass" in bts(type=SOLID, longest_diameter_mm=31.0).not_available
 
 
+def test_what_is_ambiguous_in_a_row_is_told_apart_from_what_holds_for_all_of_them():
+    said = bts(type=SOLID, longest_diameter_mm=4.0, situation=NEW)
+    assert said.ambiguities == (next(rule.note for rule in BTS.rules if rule.id == said.rule_id),)
+    assert set(said.ambiguities) < set(said.notes)
+    either = fleischner(replace(LOW, high_risk=None), type=SOLID, mean_diameter_mm=20.0, multiple=True)
+    assert either.ambiguities == ("With several nodules the most suspicious one guides management.",)
+    growing = bts(**_LARGE, situation=GROWING, vdt_days=400)
+    assert growing.ambiguities == ()
+    assert any("exactly 400 days" in note for note in growing.notes)
+
+
 def test_without_type_or_size_nothing_is_said():
     assert fleischner(mean_diameter_mm=7.0).not_available == "not stated: type"
     assert bts().not_available == "not stated: type, size"

@@ -233,6 +233,20 @@ def test_a_smooth_juxtapleural_nodule_below_10_mm_is_2_and_not_at_10():
     assert assess_nodule(nodule).rule_id == "juxtapleural-2"
     assert assess_nodule(replace(nodule, mean_diameter_mm=10.0)).category is LungRadsCategory.C4A
     assert assess_nodule(replace(nodule, situation=GROWING)).category is LungRadsCategory.C4B
+
+
+@pytest.mark.parametrize("size", [{"mean_diameter_mm": 10.04}, {"volume_mm3": 524.0}])
+def test_at_exactly_10_mm_a_smooth_juxtapleural_nodule_is_told_what_the_other_summary_gives(size):
+    nodule = NoduleFacts(SOLID, juxtapleural_smooth=True, **size)
+    assessment = assess_nodule(nodule)
+    assert assessment.category is LungRadsCategory.C4A
+    assert any("10 mm or less" in note and "would be category 2" in note for note in assessment.notes)
+    larger = {name: value * 1.01 for name, value in size.items()}
+    assert not any("10 mm or less" in note for note in assess_nodule(replace(nodule, **larger)).notes)
+
+
+def test_a_smooth_juxtapleural_nodule_is_bounded_by_its_type_too():
+    nodule = NoduleFacts(SOLID, 9.9, juxtapleural_smooth=True)
     assert assess_nodule(replace(nodule, type=PART, solid_mean_diameter_mm=2.0)).category is LungRadsCategory.C3
 
 
@@ -344,6 +358,14 @@ def test_suspicious_features_raise_category_3_and_4_to_4x(size, rule):
         (NoduleFacts(PART, 5.0, 2.0, NEW), "row for its size"),
         (NoduleFacts(PART, 9.0, None), "solid part could not be measured"),
         (NoduleFacts(None, 9.0), "assessed as solid"),
+        (NoduleFacts(SOLID, 9.9, juxtapleural_smooth=True), "10 mm or less"),
+        (NoduleFacts(SOLID, 9.0, airway=Airway.SEGMENTAL), "favors secretions"),
+        (NoduleFacts(SOLID, 9.0, airway=Airway.SECRETIONS), "category 2 may be given"),
+        (NoduleFacts(SOLID, 9.0, cyst=Cyst.THICK_WALLED, cyst_change=CystChange.GROWING_CYST), "please decide"),
+        (
+            NoduleFacts(SOLID, 9.0, situation=STABLE, months_since_prior=12, prior_category=LungRadsCategory.C4B),
+            "only when proven benign",
+        ),
     ],
 )
 def test_an_ambiguity_is_told_to_the_reader(nodule, words):

@@ -115,7 +115,7 @@ def _measurements(centre: tuple[float, float, float], diameter_mm: float, kind: 
 
 
 def _nodule(number: int, diameter_mm: float, masked: bool) -> Nodule:
-    centre, kind = CENTRES[number], TYPES[number % 3]
+    centre, kind = CENTRES[number % len(CENTRES)], TYPES[number % 3]
     mask = saliency = None
     if masked:
         inside = ((_points() - centre) ** 2).sum(axis=-1) < (diameter_mm / 2 + 1) ** 2

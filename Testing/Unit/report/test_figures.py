@@ -9,7 +9,14 @@ from LungNoduleCADLib.domain.comparison import TimePoint
 from LungNoduleCADLib.domain.geometry import Geometry
 from LungNoduleCADLib.domain.masks import NoduleMask
 from LungNoduleCADLib.domain.provenance import Method
-from LungNoduleCADLib.report.figures import save_growth, save_key_images, save_overview, save_pair, view_width_mm
+from LungNoduleCADLib.report.figures import (
+    _apart,
+    save_growth,
+    save_key_images,
+    save_overview,
+    save_pair,
+    view_width_mm,
+)
 from LungNoduleCADLib.report.planes import Orientation, Plane
 
 TURN = np.deg2rad(20)
@@ -118,6 +125,24 @@ def test_pair_overview_and_growth_plot_are_pictures(make_findings, make_ct, lung
     for path in tmp_path.iterdir():
         assert _colors(path).std() > 5
     assert _yellow(_colors(tmp_path / "overview.png")) > 50
+
+
+def test_a_nodule_at_the_edge_of_the_lungs_keeps_its_name_in_the_overview(make_findings, make_ct, lungs, tmp_path):
+    findings = make_findings(1, masked=True)
+    left = np.argwhere(lungs.labels == 2)[:, 2].max()
+    k, j, _ = np.argwhere(lungs.labels == 2).mean(axis=0)
+    edge = tuple(float(v) for v in lungs.geometry.to_lps_mm((k, j, left)))
+    save_overview(
+        [replace(findings.nodules[0], id="N10", centroid_lps_mm=edge)], make_ct(findings), lungs, tmp_path / "o.png"
+    )
+    colors = _colors(tmp_path / "o.png")
+    assert _yellow(colors) > 50
+    assert _yellow(colors[:, -4:]) == 0, "the name runs out of the picture"
+
+
+def test_values_and_dates_of_exams_close_together_are_not_written_over_one_another():
+    assert _apart([-400.0, -10.0, 0.0], 50.0) == [2, 0]
+    assert _apart([0.0], 1.0) == [0]
 
 
 def test_the_growth_plot_shows_every_exam_with_its_error_bar(tmp_path):

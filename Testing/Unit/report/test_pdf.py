@@ -114,13 +114,13 @@ def test_the_patient_is_named_only_where_that_is_asked_for(make_findings, tmp_pa
     patient = PatientHeader("Doe, Jane", "4711", "19601231", "A-1")
     pages = _pages(make_findings(8), tmp_path, patient=patient)
     assert "Name: Doe, Jane" in " ".join(pages[0].split())
-    assert all("Doe, Jane, 4711" in page for page in pages[1:])
+    assert all("Patient ID 4711" in page and "Doe, Jane" in page for page in pages[1:])
     assert "Doe" not in " ".join(_pages(make_findings(8), tmp_path))
 
 
 def test_a_header_that_is_too_long_is_cut_at_the_margin(make_findings, tmp_path):
     pages = _pages(make_findings(8), tmp_path, patient=PatientHeader("Wolfeschlegelstein " * 12, "4711", "", ""))
-    assert all("Wolfeschlegelstein …" in page for page in pages[1:])
+    assert all("Patient ID 4711" in page and "Wolfeschlegelstein …" in page for page in pages[1:])
 
 
 def test_fonts_are_embedded_and_metadata_names_no_patient(make_findings, tmp_path):

@@ -38,12 +38,12 @@ def test_volumes_have_their_measurement_error_and_risks_their_inputs(make_findin
     assert "Volume: 125 mm3 (measurement error, 95%: " in text
     low, high = (float(part) for part in text.split("95%: ")[1].split(" mm3")[0].split(" to "))
     assert low < 125 < high
-    assert "Inputs: age 63; diameter 7.4; number of nodules 1; sex F; type solid" in text
+    assert "Inputs: age 63 years; longest diameter 7.4 mm; number of nodules 1; sex F; type solid" in text
 
 
 def test_guidelines_for_nodules_found_by_chance_give_their_rows(make_findings):
     text = " ".join(report_text(make_findings(1)).split())
-    assert "Rule fleischner-solid-single-medium-low | fleischner-solid-single-medium-high." in text
+    assert "Rule fleischner-solid-single-medium-low or fleischner-solid-single-medium-high." in text
     assert "BTS 2015: CT at 3 months; if stable or doubling in more than 400 days, CT at 12 months. Rule" in text
     young = replace(make_findings(1), clinical=ClinicalContext(age_years=30.0))
     assert "Fleischner 2017 not available (out of scope: 30 years old" in " ".join(report_text(young).split())
@@ -66,5 +66,5 @@ def test_missing_data_are_told_as_missing(make_findings):
     bare = Nodule("N1", findings.nodules[0].candidate, findings.nodules[0].centroid_lps_mm)
     text = report_text(replace(findings, nodules=(bare,), lung_rads=None, flags=(), clinical=None))
     assert "Not assessed." in text
-    assert "N1 - Lung-RADS - - - - not measured - -" in text
+    assert "N1 - no Lung-RADS category - type unknown - not measured" in text
     assert "None" not in text

@@ -109,6 +109,13 @@ def test_an_unedited_report_changes_no_finding(results):
     assert (results / "findings.json").read_text() == before
 
 
+def test_a_report_made_again_still_tells_of_its_heat_maps(results):
+    before = _text(results)
+    assert before.count("Heat map (Grad-CAM)") == 2
+    _report(results)
+    assert _text(results) == before
+
+
 def test_what_a_reader_states_of_a_nodule_is_kept_and_the_risk_models_follow(results):
     _edit(results, lambda document: document["nodules"][0]["stated"].update(spiculated=True, upper_lobe=True))
     before = read_findings(results).nodules[0].clinical_risk[1]
