@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 from reportlab.lib.colors import HexColor
 from reportlab.lib.pagesizes import A4
@@ -49,7 +50,6 @@ from LungNoduleCADLib.report.pdf_style import (
     text,
 )
 
-FILE_NAME = "report.pdf"
 LIMITS = (
     "Software makes mistakes: nodules are missed and normal structures are marked. Every finding needs a radiologist's "
     "review of the CT itself.",
@@ -74,7 +74,7 @@ LIMITS = (
 def build_pdf(
     findings: StudyFindings,
     images: Path,
-    path: Path,
+    path: Path | IO[bytes],
     paper: tuple[float, float] = A4,
     patient: PatientHeader | None = None,
 ) -> None:
@@ -89,7 +89,7 @@ def build_pdf(
     register_fonts()
     width, height = paper
     document = BaseDocTemplate(
-        str(path),
+        str(path) if isinstance(path, Path) else path,
         pagesize=paper,
         title=f"Lung nodule CT report, Lung-RADS {words.category(findings.lung_rads)}",
         author=f"LungNoduleCAD {findings.provenance.software_version}",
