@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+
 LONGEST_GOT = 240  # characters of what was found; the rest is cut
 
 
@@ -55,6 +57,23 @@ class PacsError(LungNoduleCADError):
     """A PACS cannot be reached, or refuses."""
 
     exit_code = 5
+
+
+class MemoryShortage(LungNoduleCADError):
+    """The computer's or the graphics card's memory does not suffice."""
+
+
+_LACK_OF_MEMORY = (
+    *("out of memory", "allocate memory", "not enough memory", "bad_alloc", "failed to allocate", "alloc_failed"),
+    *("failed to map segment", "can't start new thread"),
+)
+
+
+def is_lack_of_memory(error: BaseException) -> bool:
+    """Whether memory ran out, by the type or by the words of whichever library noticed."""
+    if isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM:
+        return True
+    return isinstance(error, (RuntimeError, ImportError)) and any(w in str(error).lower() for w in _LACK_OF_MEMORY)
 
 
 class Cancelled(LungNoduleCADError):

@@ -101,7 +101,13 @@ class Models:
         )
 
     def flags(self) -> tuple[QualityFlag, ...]:
-        """What the reader must know where a detector from elsewhere was chosen."""
+        """What the reader must know: of a detector from elsewhere, and of a device that did not do."""
+        at_work = (self.segmenter, self.characteriser.encoder, self.detector or self.finder)
+        placed = [flag for model in at_work for flag in getattr(getattr(model, "placed", None), "flags", ())]
+        troubles = tuple({flag.code: flag for flag in placed}.values())
+        return (*self._other_detector(), *troubles)
+
+    def _other_detector(self) -> tuple[QualityFlag, ...]:
         if self.detector is None:
             return ()
         name = f"{self.detector.method.name} {self.detector.method.version}"

@@ -173,8 +173,10 @@ def compare_studies(prior: AnalysedStudy, current: AnalysedStudy, models: Models
             _outlined_alike(study, look, models) for study, look in zip((prior, current), looks, strict=True)
         )
         prior, current, matches = pair_nodules(prior, current, registration, looks, models.threshold)
+    known = {flag.code for flag in current.findings.flags}
+    troubles = [flag for flag in models.flags() if flag.code not in known]
     comparison = StudyComparison(
-        matches, _interval_days(prior, current), registration.quality, (*flags, *registration.flags)
+        matches, _interval_days(prior, current), registration.quality, (*flags, *registration.flags, *troubles)
     )
     return Comparison(prior, _compared(current, prior, comparison, {}), registration)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from LungNoduleCADLib.domain.provenance import Method
 from LungNoduleCADLib.errors import ModelError
 from LungNoduleCADLib.imaging.patch import AIR_HU
 from LungNoduleCADLib.imaging.sitk_bridge import resample
+from LungNoduleCADLib.networks.placed import Placed
 
 NODULE_WORDS = ("nodule", "lesion", "tumor", "tumour", "cancer", "mass")
 READING_STEPS = {"LoadImaged", "EnsureChannelFirstd", "AddChanneld", "AsChannelFirstd"}
@@ -56,6 +57,9 @@ class SegmentationBundle:
     threshold: float = 0.5
     _last: tuple[CtVolume, np.ndarray, np.ndarray] | None = field(default=None, repr=False)
 
+    def __post_init__(self) -> None:
+        self.placed = Placed([self.network], self.device)
+
     @classmethod
     def from_folder(cls, folder: Path, device: str, *, allow_code: bool = False) -> SegmentationBundle:
         """Raises ModelError where the bundle is incomplete, does not say where nodules are, or would run code."""
@@ -70,7 +74,7 @@ class SegmentationBundle:
         method = config.load_into(network)
         channels = _channels(config)
         return cls(
-            network=network.to(device).eval(),
+            network=network.eval(),
             axes=axes,
             spacing_mm=spacing_mm,
             intensities=config.build("preprocessing"),
@@ -131,8 +135,7 @@ class SegmentationBundle:
         grid = self._grid(ct.geometry)
         hu = self.axes.image(resample(ct.hu.astype(np.float32), ct.geometry, grid, outside=AIR_HU))
         image = torch.as_tensor(self.intensities({self.key: torch.from_numpy(hu)[None]})[self.key]).float()
-        logits = self.inferer(image[None].to(self.device), self.network)
-        logits = logits[0] if isinstance(logits, (tuple, list)) else logits
+        logits = self.inferer(image[None], lambda piece: self.placed(_first_answer, piece)[0])
         wanted = (1, self.channels, *hu.shape)
         if tuple(logits.shape) != wanted:
             raise ModelError(
@@ -158,6 +161,12 @@ class SegmentationBundle:
             origin_lps_mm=tuple(float(v) for v in first),  # type: ignore[arg-type]
             spacing_kji_mm=tuple(float(v) for v in spacing),  # type: ignore[arg-type]
         )
+
+
+def _first_answer(networks: Sequence[torch.nn.Module], piece: torch.Tensor) -> tuple[torch.Tensor]:
+    """Of one network, which may give others beside it."""
+    answer = networks[0](piece)
+    return (answer[0] if isinstance(answer, (tuple, list)) else answer,)
 
 
 def _spatial(config: BundleConfig, steps: list[dict[str, Any]]) -> tuple[ImageAxes, tuple[float, ...] | None]:

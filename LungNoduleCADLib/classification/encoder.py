@@ -16,6 +16,7 @@ from LungNoduleCADLib.evaluation.calibration import apply
 from LungNoduleCADLib.imaging.patch import window
 from LungNoduleCADLib.networks.build import autocast
 from LungNoduleCADLib.networks.nodule_encoder import HEADS, NoduleEncoder
+from LungNoduleCADLib.networks.placed import CPU, Placed
 
 WINDOW_HU = (-1000.0, 600.0)
 
@@ -45,13 +46,18 @@ class EncoderRunner:
     """Runs an ensemble of encoders on HU patches of ``size`` voxels at ``spacing_mm``; answers are their means."""
 
     def __init__(self, networks: tuple[NoduleEncoder, ...], size: int, spacing_mm: float, device: str) -> None:
-        self.networks, self.size, self.spacing_mm, self.device = networks, size, spacing_mm, device
+        self.placed, self.size, self.spacing_mm = Placed(networks, device), size, spacing_mm
+
+    @property
+    def networks(self) -> tuple[NoduleEncoder, ...]:
+        """Those at work."""
+        return self.placed.networks  # type: ignore[return-value]
 
     @classmethod
     def from_bundle(cls, bundle: Bundle, device: str, *, unseen_fold: int | None = None) -> EncoderRunner:
         """All members, or only that which never saw ``unseen_fold`` in training."""
         patch = bundle.inference["patch"]
-        return cls(load_members(bundle, device, unseen_fold), patch["size"], patch["spacing_mm"], device)
+        return cls(load_members(bundle, CPU, unseen_fold), patch["size"], patch["spacing_mm"], device)
 
     def answer(self, patches_hu: Sequence[np.ndarray] | np.ndarray, batch: int = 16) -> Answers:
         """Mean answers of the ensemble for HU patches (N, D, D, D)."""
@@ -60,23 +66,25 @@ class EncoderRunner:
     @torch.inference_mode()
     def answers_of_members(self, patches_hu: Sequence[np.ndarray] | np.ndarray, batch: int = 16) -> list[Answers]:
         """Answers of each network for HU patches (N, D, D, D)."""
-        parts: list[list[tuple[np.ndarray, dict[str, np.ndarray]]]] = [[] for _ in self.networks]
-        for start in range(0, len(patches_hu), batch):
-            x = encoder_input(np.stack(list(patches_hu[start : start + batch])).astype(np.float32))[:, None].to(
-                self.device
-            )
-            for network, part in zip(self.networks, parts, strict=True):
-                with autocast(self.device):
-                    pooled = network.features(x).float()
-                answers = {name: a.cpu().double().numpy() for name, a in network.answers(pooled).items()}
-                part.append((pooled.cpu().numpy(), answers))
+        batches = (patches_hu[start : start + batch] for start in range(0, len(patches_hu), batch))
+        inputs = (encoder_input(np.stack(list(some)).astype(np.float32))[:, None] for some in batches)
+        parts = [self.placed(_answer, x) for x in inputs]
+        tensors = iter([torch.cat(part) for part in zip(*parts, strict=True)])
         return [
-            Answers(
-                {head.name: np.concatenate([answers[head.name] for _, answers in part]) for head in HEADS},
-                np.concatenate([features for features, _ in part]),
-            )
-            for part in parts
+            Answers({head.name: next(tensors).double().numpy() for head in HEADS}, next(tensors).numpy())
+            for _ in self.networks
         ]
+
+
+def _answer(networks: Sequence[Any], x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    """Of each network the answer of each head and, last, the pooled features; each (B, …)."""
+    tensors: list[torch.Tensor] = []
+    for network in networks:
+        with autocast(x.device.type):
+            pooled = network.features(x).float()
+        answers = network.answers(pooled)
+        tensors += [*(answers[head.name] for head in HEADS), pooled]
+    return tuple(tensors)
 
 
 def mean_answers(members: Sequence[Answers]) -> Answers:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from enum import StrEnum
@@ -72,14 +72,16 @@ class Explainer:
         Heat is logit per cm³, so that maps of layers of any resolution have one scale: were it not for biases,
         HiResCAM's would add up to the logit, LayerCAM's to what speaks for it. Nothing is stretched.
         """
-        views = mirror_images(patch_hu) if self._method.mirrored else patch_hu[None]
-        x = encoder_input(np.ascontiguousarray(views, np.float32))[:, None].to(self._cams[0].nn_module.device)
-        heat = np.mean([self._heat(cam, x) for cam in self._cams], axis=0)
-        mirrored_back = np.mean([mirror_images(one)[n] for n, one in enumerate(heat)], axis=0)
-        return np.maximum(mirrored_back, 0.0), float(np.mean([cam.nn_module.logits for cam in self._cams]))
+        device = self._cams[0].nn_module.device
+        return _averaged(patch_hu, self._method, lambda views: self.of_views(views.to(device)))
+
+    def of_views(self, views: Tensor) -> tuple[Tensor, Tensor]:
+        """Heat (B, D, D, D), positive and negative, of a network's inputs (B, 1, D, D, D), and their logits (B,)."""
+        heat = np.mean([self._heat(cam, views) for cam in self._cams], axis=0)
+        logits = np.mean([np.reshape(cam.nn_module.logits, -1) for cam in self._cams], axis=0)
+        return torch.from_numpy(heat), torch.from_numpy(logits)
 
     def _heat(self, cam: GradCAM, x: Tensor) -> np.ndarray:
-        """(B, D, D, D), positive and negative."""
         patch_cm3 = x[0, 0].numel() * (self._spacing_mm / 10) ** 3
         layers = []
         for n, layer in enumerate(cam.nn_module.target_layers):
@@ -87,6 +89,16 @@ class Explainer:
             voxels_per_cm3 = cam.nn_module.activations[layer][0, 0].numel() / patch_cm3
             layers.append(heat.detach().cpu().numpy() * voxels_per_cm3)
         return np.mean(layers, axis=0)
+
+
+def _averaged(
+    patch_hu: np.ndarray, method: HeatMethod, of_views: Callable[[Tensor], tuple[Tensor, ...]]
+) -> tuple[np.ndarray, float]:
+    """Heat >= 0 (D, D, D) and logit of a patch: means over its views, each map mapped back."""
+    views = mirror_images(patch_hu) if method.mirrored else patch_hu[None]
+    heat, logits = of_views(encoder_input(np.ascontiguousarray(views, np.float32))[:, None])
+    mirrored_back = np.mean([mirror_images(one)[n] for n, one in enumerate(heat.cpu().numpy())], axis=0)
+    return np.maximum(mirrored_back, 0.0), float(logits.mean())
 
 
 class _OneHead(nn.Module):
@@ -192,7 +204,11 @@ def explain(
     output: int = 0,
 ) -> Saliency:
     """Where in a patch the score of any head comes from, high or low; parameters as ``explain_malignancy``."""
-    heat, score = _explainer(tuple(runner.networks), runner.spacing_mm, head, output).explain(patch_hu)
+
+    def of_views(networks: tuple[Any, ...], views: Tensor) -> tuple[Tensor, ...]:
+        return _explainer(networks, runner.spacing_mm, head, output).of_views(views)
+
+    heat, score = _averaged(patch_hu, CHOSEN, lambda views: runner.placed(of_views, views))
     box = _native_box(grid, native)
     return Saliency(resample(heat.astype(np.float32), grid, box), box, head, score, method, CHOSEN.technique.value)
 

@@ -9,7 +9,7 @@ from typing import NoReturn
 
 from LungNoduleCADLib import RESEARCH_USE_ONLY, __version__
 from LungNoduleCADLib.cli.console import say_error
-from LungNoduleCADLib.errors import Cancelled, LungNoduleCADError, UsageError
+from LungNoduleCADLib.errors import Cancelled, LungNoduleCADError, MemoryShortage, UsageError, is_lack_of_memory
 
 VERBS = (
     *("series", "analyse", "compare", "batch", "review", "report", "export", "send", "fetch", "demo", "phantom"),
@@ -51,3 +51,14 @@ def main(arguments: list[str] | None = None) -> int:
     except BrokenPipeError:
         sys.stderr.close()
         return 1
+    except Exception as error:
+        if not is_lack_of_memory(error):
+            raise
+        return say_error(_memory_shortage(error), parsed)
+
+
+def _memory_shortage(error: Exception) -> MemoryShortage:
+    if "cuda" in str(error).lower():
+        return MemoryShortage("The graphics card has too little memory", todo="use --device cpu")
+    todo = "close other programs, or use a computer with more of it"
+    return MemoryShortage("The memory of this computer does not suffice", got=type(error).__name__, todo=todo)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import math
 import sys
-import tempfile
 import threading
 import traceback
 from collections.abc import Callable, Iterator
@@ -192,8 +192,8 @@ class Desk:
         from LungNoduleCADLib.report.pdf import build_pdf
 
         try:
-            with self._drawing, tempfile.TemporaryDirectory() as folder:
-                build_pdf(self.case.findings, self.out / IMAGES, Path(folder) / "report.pdf")
+            with self._drawing:
+                build_pdf(self.case.findings, self.out / IMAGES, io.BytesIO())
         except Exception:  # the real one will say what is wrong
             traceback.print_exc()
         self._rehearsed.set()
@@ -209,15 +209,14 @@ class Desk:
 
     def _report(self, request: Request) -> Answer:
         from LungNoduleCADLib.report.pages import FOLDER, draw_pages
-        from LungNoduleCADLib.report.pdf import FILE_NAME
-        from LungNoduleCADLib.report.write import write_report
+        from LungNoduleCADLib.report.write import REPORT, write_report
 
         paper = _paper(request)
         with self._drawing:
             for _, draw in self._missing_images():
                 draw()
             write_report(self.case.findings, self.out, paper)
-        path = self.out / FILE_NAME
+        path = self.out / REPORT
         self._behind.submit(self._report_prior, self.case, paper)
         pages = draw_pages(path, self.out / FOLDER)
         return {"report": str(path), "pages": [str(page) for page in pages]}

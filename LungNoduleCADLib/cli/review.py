@@ -42,15 +42,17 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     from LungNoduleCADLib.cli.desk import Desk
+    from LungNoduleCADLib.report.folder import kept_from_others
 
     inbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
     with _only_answers_on_stdout() as answers:
-        desk = Desk(arguments.out, arguments.device, lambda: inbox.put(_WAKE))
-        if _say(answers, {"ready": True, "findings": desk.document}):
-            desk.start()
-            threading.Thread(target=_listen, args=(sys.stdin.buffer, inbox), daemon=True).start()
-            _serve(desk, inbox, answers)
-        desk.close()
+        with kept_from_others(arguments.out):
+            desk = Desk(arguments.out, arguments.device, lambda: inbox.put(_WAKE))
+            if _say(answers, {"ready": True, "findings": desk.document}):
+                desk.start()
+                threading.Thread(target=_listen, args=(sys.stdin.buffer, inbox), daemon=True).start()
+                _serve(desk, inbox, answers)
+            desk.close()
         if desk.loading:  # libraries that are still being loaded may crash while Python ends
             answers.flush()
             os._exit(0)

@@ -70,7 +70,8 @@ def _dicom_files(paths: list[Path]) -> list[Path]:
         if not path.exists():
             raise InputError("There is nothing to send", expected="a DICOM file or a folder", got=str(path))
         inside = sorted(path.rglob("*")) if path.is_dir() else [path]
-        files += [file for file in inside if file.is_file() and file.name != "DICOMDIR" and is_dicom(file)]
+        shown = [file for file in inside if not any(part.startswith(".") for part in file.relative_to(path).parts)]
+        files += [file for file in shown if file.is_file() and file.name != "DICOMDIR" and is_dicom(file)]
     if not files:
         raise InputError("There is nothing to send", expected="DICOM files", got=", ".join(map(str, paths)))
     return files

@@ -62,10 +62,11 @@ class Session:
         prior. ``finish`` may add files to the
         folder before it takes its place. Raises the errors of every stage; ``out`` is then as it was before.
         """
-        from LungNoduleCADLib.report.folder import check_writable, new_results
+        from LungNoduleCADLib.report.folder import check_writable, new_results, put_right
 
         check_writable(out)
         for path in (source, *priors):
+            put_right(path)
             if not path.exists():
                 raise InputError("There is nothing to read", expected="a folder or a file", got=str(path))
         clinical = read_clinical(clinical_file) if clinical_file else None
@@ -183,12 +184,12 @@ class Session:
         write_results(current.findings, current.ct, current.lungs, folder, prior.ct if prior else None)
         write_ct(current.ct, current.lungs, folder)
         if compared is not None and prior is not None:
-            import SimpleITK as sitk
+            from LungNoduleCADLib.imaging.sitk_bridge import write_transform
 
             (folder / PRIOR).mkdir()
             write_results(prior.findings, prior.ct, prior.lungs, folder / PRIOR)
             write_ct(prior.ct, prior.lungs, folder / PRIOR)
-            sitk.WriteTransform(compared.registration.transform, str(folder / TRANSFORM_NAME))
+            write_transform(compared.registration.transform, folder / TRANSFORM_NAME)
 
 
 def read_clinical(file: Path) -> ClinicalContext:
@@ -275,7 +276,7 @@ def _read(source: Path, progress: Progress, study_date: date | None) -> Analysed
     from LungNoduleCADLib.report.folder import is_result
     from LungNoduleCADLib.report.reread import read_study
 
-    with progress.stage("load", f"reading {source.name}"):
+    with progress.stage("load", "reading the scan"):
         return pipeline.AnalysedStudy(*read_study(source)) if is_result(source) else load_ct(source, study_date)
 
 

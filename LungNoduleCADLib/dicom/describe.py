@@ -9,6 +9,7 @@ from datetime import date
 from pydicom.dataset import Dataset
 
 from LungNoduleCADLib.dicom.headers import SliceHeader, number, text
+from LungNoduleCADLib.dicom.wording import kernel_name, known_words, manufacturer_name
 from LungNoduleCADLib.domain.study import SeriesDescription
 
 _YEARS_PER_UNIT = {"Y": 1.0, "M": 1 / 12, "W": 7 / 365.25, "D": 1 / 365.25}
@@ -26,12 +27,12 @@ def describe(first: SliceHeader) -> SeriesDescription:
         study_uid=text(header, "StudyInstanceUID"),
         patient_key=hashlib.sha256(patient_id.encode()).hexdigest()[:16] if patient_id else "",
         study_date=study_date,
-        description=text(header, "SeriesDescription"),
+        description=known_words(text(header, "SeriesDescription")),
         age_years=_age_years(header, study_date),
         sex=sex if sex in ("M", "F", "O") else None,
         slice_thickness_mm=first.thickness_mm,
-        kernel=text(header, "ConvolutionKernel").replace("\\", " "),
-        manufacturer=text(header, "Manufacturer"),
+        kernel=kernel_name(text(header, "ConvolutionKernel")),
+        manufacturer=manufacturer_name(text(header, "Manufacturer")),
         kvp=number(header, "KVP"),
         contrast=_contrast(header),
     )

@@ -40,9 +40,9 @@ def find_series(folder: Path) -> list[SeriesRef]:
     if not found.slices:
         raise _nothing_found(folder, found)
     groups = _group(found.slices)
-    everywhere = _folder_flags(found)
+    everywhere, damaged = _folder_flags(found), tuple(found.unreadable)
     with quiet_pydicom():
-        series = [_series_ref(group, everywhere) for group in groups]
+        series = [replace(_series_ref(group, everywhere), damaged=damaged) for group in groups]
     return sorted(series, key=lambda ref: (not ref.usable, ref.modality != "CT", _preference(ref)))
 
 
@@ -146,14 +146,8 @@ def _nothing_found(folder: Path, found: _Found) -> InputError:
 def _folder_flags(found: _Found) -> tuple[QualityFlag, ...]:
     flags = []
     if found.unreadable:
-        names = ", ".join(found.unreadable[:3]) + (", …" if len(found.unreadable) > 3 else "")
-        flags.append(
-            QualityFlag(
-                "unreadable_files",
-                Severity.WARNING,
-                f"{len(found.unreadable)} damaged files in the folder were skipped: {names}.",
-            )
-        )
+        skipped = f"{len(found.unreadable)} damaged files in the folder were skipped."  # their names may be of patients
+        flags.append(QualityFlag("unreadable_files", Severity.WARNING, skipped))
     if found.duplicates:
         flags.append(
             QualityFlag(
@@ -282,7 +276,8 @@ def _reason(chosen: SeriesRef, usable: list[SeriesRef], n_series: int) -> str:
 
 
 def _none_usable(ct: list[SeriesRef]) -> InputError:
-    damaged = next((f" {flag.message}" for flag in ct[0].flags if flag.code == "unreadable_files"), "")
+    names = ", ".join(ct[0].damaged[:3]) + (", …" if len(ct[0].damaged) > 3 else "")
+    damaged = f" {len(ct[0].damaged)} damaged files in the folder were skipped: {names}." if names else ""
     if len(ct) == 1:
         return InputError(f"the only CT series, {_refusal(ct[0])}.{damaged}")
     return InputError("none of the CT series can be analysed",

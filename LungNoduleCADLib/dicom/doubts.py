@@ -25,8 +25,14 @@ Doubt = tuple[QualityFlag, bool]
 
 def other_body_part(body_part: str) -> bool:
     """Whether a header's BodyPartExamined says that the chest is not shown; most say nothing."""
+    return bool(_part_named(body_part))
+
+
+def _part_named(body_part: str) -> str:
+    """The part of the body that is not the chest, or nothing."""
     said = body_part.upper()
-    return any(part in said for part in _OTHER_BODY_PARTS) and "CHEST" not in said and "THORAX" not in said
+    named = next((part for part in _OTHER_BODY_PARTS if part in said), "")
+    return "" if "CHEST" in said or "THORAX" in said else named
 
 
 def series_doubts(slices: Sequence[SliceHeader], geometry: Geometry | None) -> list[Doubt]:
@@ -121,8 +127,7 @@ def _header_flags(slices: Sequence[SliceHeader]) -> list[QualityFlag]:
         )
     if facts.contrast:
         flags.append(_info("contrast", "Contrast medium was given; densities of enhancing tissue are raised."))
-    body_part = text(header, "BodyPartExamined").upper()
-    if other_body_part(body_part):
+    if body_part := _part_named(text(header, "BodyPartExamined")):
         flags.append(_warning("other_body_part", f"The header says {body_part}, not chest."))
     if facts.study_date is None:
         flags.append(_warning("no_study_date", "No study date: growth rates cannot be computed."))

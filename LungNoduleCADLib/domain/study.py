@@ -14,8 +14,8 @@ class SeriesDescription:
     """De-identified facts of one CT series.
 
     ``patient_key`` is a salted-free SHA-256 of PatientID, first 16 hex digits: enough to notice that two scans are of
-    different people. None of the fields holds a name, birth date, accession number or free text from the scanner
-    except ``description``.
+    different people. None of the fields holds a name, birth date, accession number or free text: what a header says in
+    ``description``, ``kernel`` and ``manufacturer`` is there as far as it is known words (``dicom.wording``).
     """
 
     series_uid: str
@@ -44,7 +44,10 @@ class PatientHeader:
 
 @dataclass(frozen=True)
 class SeriesRef:
-    """A CT series found in a folder: its files in slice order (caudal to cranial), and what speaks against it."""
+    """A CT series found in a folder: its files in slice order (caudal to cranial), and what speaks against it.
+
+    ``damaged``: names of files beside it that cannot be read; for messages only, since they may be a patient's.
+    """
 
     description: SeriesDescription
     files: tuple[Path, ...]
@@ -53,3 +56,4 @@ class SeriesRef:
     spacing_kji_mm: tuple[float, float, float] | None
     flags: tuple[QualityFlag, ...] = ()
     usable: bool = True
+    damaged: tuple[str, ...] = ()

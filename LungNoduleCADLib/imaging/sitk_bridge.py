@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import SimpleITK as sitk
 
@@ -56,3 +61,31 @@ def resample(
         image.GetPixelID(),
     )
     return sitk.GetArrayFromImage(moved)
+
+
+def write_image(image: sitk.Image, path: Path, **how: Any) -> None:
+    """An image file; ``how`` goes to ``sitk.WriteImage``. OSError where it cannot be written."""
+    raw_bytes = image.GetNumberOfPixels() * image.GetSizeOfPixelComponent() * image.GetNumberOfComponentsPerPixel()
+    _write(path, raw_bytes, lambda: sitk.WriteImage(image, str(path), **how))
+
+
+def write_transform(transform: sitk.Transform, path: Path) -> None:
+    """A transform file. OSError where it cannot be written."""
+    parameters = len(transform.GetParameters()) + len(transform.GetFixedParameters())
+    _fill(path, 8 * parameters)  # HDF5 may take the process with it when the disk is full
+    _write(path, 8 * parameters, lambda: sitk.WriteTransform(transform, str(path)))
+
+
+def _write(path: Path, most_bytes: int, write: Callable[[], None]) -> None:
+    try:
+        write()
+    except RuntimeError as error:  # SimpleITK's word for whatever went wrong
+        _fill(path, most_bytes)  # in which case this says why
+        raise OSError(errno.EIO, str(error).strip().splitlines()[-1], str(path)) from error
+
+
+def _fill(path: Path, count: int) -> None:
+    """As many bytes as are about to be written; OSError where there is no room for them."""
+    with path.open("wb") as file:
+        for start in range(0, count, 2**20):
+            file.write(bytes(min(2**20, count - start)))

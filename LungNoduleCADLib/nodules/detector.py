@@ -24,7 +24,7 @@ from LungNoduleCADLib.domain.masks import LungMask
 from LungNoduleCADLib.domain.nodule import NoduleCandidate
 from LungNoduleCADLib.domain.provenance import Method
 from LungNoduleCADLib.imaging.patch import network_patch
-from LungNoduleCADLib.networks.build import autocast
+from LungNoduleCADLib.networks.placed import CPU, Placed, mean_logits
 from LungNoduleCADLib.nodules.candidates import find_candidates, lung_grid, lungs_on_grid
 
 BUNDLE = "nodule_ct_detection"
@@ -66,13 +66,13 @@ class NoduleDetector:
         most: int,
         most_classical: int,
     ) -> None:
-        self.networks, self.spacing_mm, self.device, self.method = networks, spacing_mm, device, method
+        self.placed, self.spacing_mm, self.method = Placed(networks, device), spacing_mm, method
         self.least_score, self.most, self.most_classical = least_score, most, most_classical
 
     @classmethod
     def from_bundle(cls, bundle: Bundle, device: str, *, unseen_fold: int | None = None) -> NoduleDetector:
         """All members of the ensemble, or only that which never saw ``unseen_fold`` in training."""
-        networks, spacing_mm = load_members(bundle, device, unseen_fold), bundle.inference["patch"]["spacing_mm"]
+        networks, spacing_mm = load_members(bundle, CPU, unseen_fold), bundle.inference["patch"]["spacing_mm"]
         return cls(networks, spacing_mm, device, bundle.method(), **bundle.inference["candidates"])
 
     def __call__(self, ct: CtVolume, lungs: LungMask) -> list[NoduleCandidate]:
@@ -99,18 +99,15 @@ class NoduleDetector:
         """
         hu = torch.from_numpy(network_patch(ct, grid))
         image = torch.stack([detector_input(hu), torch.from_numpy(wanted).float()])[None]
-        slide = SlidingWindowInferer(
-            (TILE,) * 3, sw_batch_size=1, overlap=OVERLAP, mode="gaussian", sw_device=self.device, device="cpu"
-        )
-        with autocast(self.device):
-            return torch.sigmoid(slide(image, self._logits))[0, 0].numpy()
+        slide = SlidingWindowInferer((TILE,) * 3, sw_batch_size=1, overlap=OVERLAP, mode="gaussian")
+        return torch.sigmoid(slide(image, self._logits))[0, 0].numpy()
 
     def _logits(self, tile: torch.Tensor) -> torch.Tensor:
         """Of a tile (1, 2, D, H, W): the network's input, and where an answer is wanted."""
         if not bool(tile[:, 1].any()):
             return torch.full_like(tile[:, :1], NOTHING_LOGIT)
         seen = tile[:, :1].contiguous(memory_format=torch.channels_last_3d)
-        return torch.stack([network(seen).float() for network in self.networks]).mean(0)
+        return self.placed(mean_logits, seen)[0]
 
 
 def places(probability: np.ndarray, grid: Geometry) -> list[tuple[NoduleCandidate, float]]:

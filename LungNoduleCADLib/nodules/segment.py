@@ -21,7 +21,7 @@ from LungNoduleCADLib.domain.provenance import Method
 from LungNoduleCADLib.errors import ModelError
 from LungNoduleCADLib.imaging.patch import network_patch, patch_geometry
 from LungNoduleCADLib.imaging.sitk_bridge import resample
-from LungNoduleCADLib.networks.build import autocast
+from LungNoduleCADLib.networks.placed import CPU, Placed, mean_logits
 
 WINDOW_HU = (-1000.0, 600.0)
 POINT_SIGMA_VOXELS = 3.0
@@ -77,8 +77,13 @@ class NoduleSegmenter:
         method: Method,
         thresholds: Mapping[float, float] | None = None,
     ) -> None:
-        self.networks, self.size, self.spacings_mm = networks, size, spacings_mm
-        self.device, self.method, self.thresholds = device, method, dict(thresholds or {})
+        self.placed, self.size, self.spacings_mm = Placed(networks, device), size, spacings_mm
+        self.method, self.thresholds = method, dict(thresholds or {})
+
+    @property
+    def networks(self) -> tuple[nn.Module, ...]:
+        """Those at work."""
+        return self.placed.networks
 
     @classmethod
     def from_bundle(cls, bundle: Bundle, device: str, *, unseen_fold: int | None = None) -> NoduleSegmenter:
@@ -98,7 +103,7 @@ class NoduleSegmenter:
                 got=", ".join(f"{mm:g}" for mm in given) or "none",
                 todo="train the model again",
             )
-        networks = load_members(bundle, device, unseen_fold)
+        networks = load_members(bundle, CPU, unseen_fold)
         return cls(networks, patch["size"], spacings_mm, device, bundle.method(), given)
 
     def segment(self, ct: CtVolume, point_lps_mm: Point) -> NoduleMask | None:
@@ -138,13 +143,11 @@ class NoduleSegmenter:
     @torch.inference_mode()
     def probability(self, hu: np.ndarray) -> np.ndarray:
         """Probability (float32) that each voxel of an HU cube is nodule, averaged over networks and mirror images."""
-        x = segmenter_input(torch.from_numpy(hu.astype(np.float32))[None, None].to(self.device))
+        x = segmenter_input(torch.from_numpy(hu.astype(np.float32))[None, None])
         views = [(), (2,), (3,), (4,)]
-        with autocast(self.device):
-            mirrored = torch.cat([x.flip(view) if view else x for view in views])
-            logits = torch.stack([network(mirrored).float() for network in self.networks]).mean(0)
+        (logits,) = self.placed(mean_logits, torch.cat([x.flip(view) if view else x for view in views]))
         mirrored_back = [logits[n : n + 1].flip(view) if view else logits[n : n + 1] for n, view in enumerate(views)]
-        return torch.sigmoid(torch.cat(mirrored_back)).mean(0)[0].cpu().numpy()
+        return torch.sigmoid(torch.cat(mirrored_back)).mean(0)[0].numpy()
 
 
 def _part_at_point(probability: np.ndarray, spacing_mm: float, threshold: float) -> np.ndarray | None:

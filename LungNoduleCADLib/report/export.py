@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +20,7 @@ from LungNoduleCADLib.domain.study import PatientHeader
 from LungNoduleCADLib.errors import OutputError, UsageError
 from LungNoduleCADLib.guidelines.lung_rads_2022 import READER
 from LungNoduleCADLib.report import findings_json, growth_words, words
+from LungNoduleCADLib.report.claim import claimed
 from LungNoduleCADLib.report.folder import is_result
 from LungNoduleCADLib.report.reread import read_study
 from LungNoduleCADLib.report.segmentation import CATEGORY_COLORS, LUNG_COLORS, UNCATEGORISED
@@ -39,6 +40,8 @@ PICTURES = "key_image-*.dcm"
 _NEVER_NEEDED = ("dicom", "pages", "*.h5")
 _NEEDED_TO_DRAW = ("ct.nrrd", "*.seg.nrrd", "prior", "outlines")
 _WRITE_BITS = 0o222
+CLAIM, LEAVING, GONE = ".export.lock", "leaving", "gone"
+_LEFT_OVER = re.compile(r"\.[0-9a-f]{8}\.partial")
 
 
 def export_results(
@@ -106,13 +109,12 @@ def no_dicom_because(out: Path, dicom_source: Path | None) -> str:
 def _fresh_report(out: Path, work: Path, paper: str, patient: PatientHeader | None) -> StudyFindings:
     """Lung-RADS, report, its pictures and findings as they are now; ``out`` itself stays untouched."""
     ignored = _NEVER_NEEDED + (_NEEDED_TO_DRAW if _has_pictures(out) else ())
-    with tempfile.TemporaryDirectory() as place:
-        copy = shutil.copytree(out, Path(place) / "results", ignore=shutil.ignore_patterns(*ignored))
-        findings = rewrite_report(copy, paper, patient)
-        for name in (PDF, TEXT, JSON):
-            shutil.copyfile(copy / name, work / name)
-        if (copy / IMAGES).is_dir():
-            shutil.copytree(copy / IMAGES, work / IMAGES)
+    copy = shutil.copytree(out, work / "results", ignore=shutil.ignore_patterns(*ignored))
+    findings = rewrite_report(copy, paper, patient)
+    for name in (PDF, TEXT, JSON):
+        (copy / name).rename(work / name)
+    if (copy / IMAGES).is_dir():
+        (copy / IMAGES).rename(work / IMAGES)
     return findings
 
 
@@ -243,13 +245,19 @@ def _placed(folder: Path, out: Path) -> Iterator[Path]:
     try:
         _check_place(folder, out)
         made = [place for place in (folder, *folder.parents) if not place.exists()]
-        work = folder / f".{secrets.token_hex(4)}.partial"
         try:
-            work.mkdir(parents=True)
-            yield work
-            _move(work, folder)
+            folder.mkdir(parents=True, exist_ok=True)
+            with claimed(folder / CLAIM, folder):
+                _put_right(folder)
+                _check_names(folder)
+                work = folder / f".{secrets.token_hex(4)}.partial"
+                try:
+                    work.mkdir()
+                    yield work
+                    _move(work, folder)
+                finally:
+                    shutil.rmtree(work, ignore_errors=True)
         finally:
-            shutil.rmtree(work, ignore_errors=True)
             for place in made:
                 if place.is_dir() and not any(place.iterdir()):
                     place.rmdir()
@@ -259,6 +267,13 @@ def _placed(folder: Path, out: Path) -> Iterator[Path]:
             got=error.strerror or str(error),
             todo="check its disk and rights, or choose another folder",
         ) from error
+
+
+def _put_right(folder: Path) -> None:
+    """What an export that was killed left: the earlier one comes back as it was, the unfinished one goes."""
+    for work in [path for path in folder.iterdir() if _LEFT_OVER.fullmatch(path.name)]:
+        _move_back(work, folder)
+        shutil.rmtree(work, ignore_errors=True)
 
 
 def _check_place(folder: Path, out: Path) -> None:
@@ -271,6 +286,9 @@ def _check_place(folder: Path, out: Path) -> None:
         )
     if folder == out or is_result(folder):
         raise OutputError(f"{folder} holds results, which an export must not mix with", todo="choose another folder")
+
+
+def _check_names(folder: Path) -> None:
     taken = _files_of(folder)
     if taken and not _is_export(folder):
         raise OutputError(
@@ -290,17 +308,26 @@ def _is_export(folder: Path) -> bool:
 
 
 def _move(work: Path, folder: Path) -> None:
-    """Put new files in the place of an earlier export's, and those back if that fails."""
-    earlier = work / "earlier"
-    earlier.mkdir()
-    moved: list[Path] = []
+    """Put new files in the place of an earlier export's, and those back if that fails.
+
+    The earlier ones are ``leaving`` until all of them are out, then ``gone``: from then on the files in place are new.
+    """
+    leaving = work / LEAVING
+    leaving.mkdir()
     try:
         for path in _files_of(folder):
-            path.rename(earlier / path.name)
-        moved.extend(path.rename(folder / path.name) for path in _files_of(work))
-    except BaseException:
-        for path in moved:
-            path.unlink()
-        for path in earlier.iterdir():
+            path.rename(leaving / path.name)
+        leaving.rename(work / GONE)
+        for path in _files_of(work):
             path.rename(folder / path.name)
+    except BaseException:
+        _move_back(work, folder)
         raise
+
+
+def _move_back(work: Path, folder: Path) -> None:
+    if (work / GONE).is_dir():
+        for path in _files_of(folder):
+            path.unlink()
+    for path in (*(work / GONE).glob("*"), *(work / LEAVING).glob("*")):
+        path.rename(folder / path.name)

@@ -43,6 +43,7 @@ from LungNoduleCADLib.domain.study import SeriesDescription
 from LungNoduleCADLib.errors import InputError
 from LungNoduleCADLib.guidelines.risk import with_clinical_risk
 from LungNoduleCADLib.json_file import read_json
+from LungNoduleCADLib.report.folder import put_right
 from LungNoduleCADLib.report.nodule_json import nodule_from_json, nodule_to_json
 from LungNoduleCADLib.report.upgrade import readable_versions, upgraded
 
@@ -91,6 +92,7 @@ def read_document(folder: Path) -> dict[str, Any]:
 
 def _read_json(folder: Path) -> Any:
     path = folder / FILE_NAME
+    put_right(folder)
     if not path.is_file():
         raise InputError(
             f"{folder} holds no results", expected=FILE_NAME, got="none", todo="give the -o folder of an analysis"

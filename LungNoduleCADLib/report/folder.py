@@ -1,19 +1,27 @@
-"""The results folder: all of it or nothing. Results are written beside their place and moved there at the end."""
+"""The results folder: all of it or nothing. Results are written beside their place and moved there at the end.
+
+What a run that was killed left beside a folder, the next one that looks at it puts right.
+"""
 
 from __future__ import annotations
 
 import errno
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from LungNoduleCADLib.errors import OutputError
+from LungNoduleCADLib.report.claim import claimed
 
 RESULT_FILES = ("findings.json", "run.json")
+UNFINISHED = ".partial-"  # before a file's name, which keeps its ending: writers go by it
 _WRITE_BITS = 0o222
+_TICK_NS = 1_000_000
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)
 
 
 def is_result(folder: Path) -> bool:
@@ -61,6 +69,26 @@ def check_writable(out: Path, replaceable: Callable[[Path], bool] = is_result) -
         )
 
 
+def exchange(path: Path, write: Callable[[Path], None]) -> None:
+    """Write beside a file's place, then put it there in one step; ``write`` gets the path to write to."""
+    beside = path.with_name(f"{UNFINISHED}{path.name}")
+    try:
+        write(beside)
+        beside.replace(path)
+    except BaseException:
+        with suppress(OSError):
+            beside.unlink()
+        raise
+
+
+def stamp_after(path: Path, earlier: Path) -> None:
+    """See to it that ``path`` is the newer file of the two, whatever was done to the clock meanwhile."""
+    with suppress(OSError):
+        least_ns = earlier.stat().st_mtime_ns + _TICK_NS
+        if path.stat().st_mtime_ns < least_ns:
+            os.utime(path, ns=(least_ns, least_ns))
+
+
 @contextmanager
 def new_results(out: Path, replaceable: Callable[[Path], bool] = is_result) -> Iterator[Path]:
     """A temporary folder beside ``out`` that becomes ``out`` on success.
@@ -69,43 +97,107 @@ def new_results(out: Path, replaceable: Callable[[Path], bool] = is_result) -> I
 
     Raises
     ------
-    OutputError : as ``check_writable``, or when the folder cannot be made, filled or moved.
+    OutputError : as ``check_writable``, another run writes there, or the folder cannot be made, filled or moved.
     """
     out = out.resolve()
     check_writable(out, replaceable)
     made = [folder for folder in out.parents if not folder.exists()]
-    partial = out.with_name(f".{out.name}.{secrets.token_hex(4)}.partial")
+    partial = _beside(out, "partial")
     try:
-        partial.mkdir(parents=True)
-        yield partial
-        _put_in_place(partial, out)
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with claimed(_claim_on(out), out):
+            _put_right(out)
+            try:
+                partial.mkdir()
+                yield partial
+                _put_in_place(partial, out)
+            finally:
+                shutil.rmtree(partial, ignore_errors=True)
     except BaseException as error:
-        shutil.rmtree(partial, ignore_errors=True)
         for folder in made:
             if folder.is_dir() and not any(folder.iterdir()):
                 folder.rmdir()
-        if isinstance(error, OSError) and _concerns(error, partial, out, *made):
+        if (said := _not_written(error, partial, out, *made)) is not None:
             raise OutputError(
                 f"Results could not be written to {out}",
-                got=error.strerror or str(error),
+                got=said,
                 todo="check its disk and rights, or choose another folder",
             ) from error
         raise
 
 
-def _concerns(error: OSError, *folders: Path) -> bool:
-    """Whether an error is about the results: a full or read-only disk, or a path in one of the folders."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
-        return True
+@contextmanager
+def kept_from_others(out: Path) -> Iterator[None]:
+    """Nobody else writes to the results in ``out`` while the block runs.
+
+    An earlier block of another process gets 10 s to end. Where nothing may be written beside ``out``, nobody can put
+    other results in its place either.
+
+    Raises
+    ------
+    OutputError : another run writes there.
+    """
+    out = out.resolve()
+    claims = ExitStack()
+    with suppress(PermissionError, FileNotFoundError):
+        claims.enter_context(claimed(_claim_on(out), out, patience_s=10.0))
+        _put_right(out)
+    with claims:
+        yield
+
+
+def put_right(out: Path) -> None:
+    """What a killed run left beside ``out``: its unfinished results go, and the earlier ones come back.
+
+    Nothing is done where another run is at work, or where nothing may be written.
+    """
+    out = out.resolve()
+    if not _left_over(out):
+        return
+    with suppress(OSError, OutputError), claimed(_claim_on(out), out):
+        _put_right(out)
+
+
+def _put_right(out: Path) -> None:
+    for path, kind in _left_over(out):
+        if kind == "replaced" and not out.exists():
+            path.rename(out)
+        else:
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _left_over(out: Path) -> list[tuple[Path, str]]:
+    """(folder, ``partial`` or ``replaced``) of each run that was killed, the newest first."""
+    named = re.compile(rf"\.{re.escape(out.name)}\.[0-9a-f]{{8}}\.(partial|replaced)")
+    try:
+        found = [(path, match[1]) for path in out.parent.iterdir() if (match := named.fullmatch(path.name))]
+    except OSError:
+        return []
+    return sorted(found, key=lambda one: -one[0].stat().st_mtime_ns)
+
+
+def _beside(out: Path, kind: str) -> Path:
+    return out.with_name(f".{out.name}.{secrets.token_hex(4)}.{kind}")
+
+
+def _claim_on(out: Path) -> Path:
+    return out.with_name(f".{out.name}.lock")
+
+
+def _not_written(error: BaseException, *folders: Path) -> str | None:
+    """What a full or read-only disk, or a path in one of the folders, has to do with an error; ``None``: nothing."""
+    if not isinstance(error, OSError):
+        return None
     named = [Path(os.fsdecode(name)) for name in (error.filename, error.filename2) if isinstance(name, (str, bytes))]
-    return any(path.is_relative_to(folder) for path in named for folder in folders)
+    concerned = error.errno in _FULL or any(path.is_relative_to(folder) for path in named for folder in folders)
+    return (error.strerror or str(error)) if concerned else None
 
 
 def _put_in_place(partial: Path, out: Path) -> None:
     if not out.exists():
         partial.rename(out)
         return
-    replaced = out.with_name(f".{out.name}.{secrets.token_hex(4)}.replaced")
+    replaced = _beside(out, "replaced")
     out.rename(replaced)
     try:
         partial.rename(out)

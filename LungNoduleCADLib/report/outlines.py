@@ -45,16 +45,14 @@ def newest_outlines(folder: Path, edits: int) -> dict[str, Path]:
 
 def write_outline(mask: NoduleMask, path: Path) -> None:
     """The nodule's box as uint8 (1 = nodule) in LPS mm, with the name of what made it."""
-    import SimpleITK as sitk
-
-    from LungNoduleCADLib.imaging.sitk_bridge import to_sitk
+    from LungNoduleCADLib.imaging.sitk_bridge import to_sitk, write_image
 
     image = to_sitk(mask.voxels.astype(np.uint8), mask.box_geometry)
     method = mask.method
     for key, value in zip(_METHOD_KEYS, (method.name, method.version, method.sha256 or ""), strict=True):
         image.SetMetaData(key, value)
     path.parent.mkdir(exist_ok=True)
-    sitk.WriteImage(image, str(path), useCompression=True)
+    write_image(image, path, useCompression=True)
 
 
 def read_outline(path: Path, geometry: Geometry) -> NoduleMask:

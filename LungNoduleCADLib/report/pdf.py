@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
+from typing import IO
 
 from reportlab.lib.colors import HexColor
 from reportlab.lib.pagesizes import A4
@@ -51,7 +52,6 @@ from LungNoduleCADLib.report.pdf_style import (
 )
 from LungNoduleCADLib.report.values import NONE, NOT_KNOWN, day, percent
 
-FILE_NAME = "report.pdf"
 LIMITS = (
     "Software makes mistakes: nodules are missed and normal structures are marked. Every finding needs a radiologist's "
     "review of the CT itself.",
@@ -79,7 +79,7 @@ LIMITS = (
 def build_pdf(
     findings: StudyFindings,
     images: Path,
-    path: Path,
+    path: Path | IO[bytes],
     paper: tuple[float, float] = A4,
     patient: PatientHeader | None = None,
 ) -> None:
@@ -94,7 +94,7 @@ def build_pdf(
     register_fonts()
     width, height = paper
     document = BaseDocTemplate(
-        str(path),
+        str(path) if isinstance(path, Path) else path,
         pagesize=paper,
         title=f"Lung nodule CT report, Lung-RADS {words.category(findings.lung_rads)}",
         author=f"LungNoduleCAD {findings.provenance.software_version}",

@@ -33,9 +33,7 @@ READ_BACK = Method("segmentation.seg.nrrd", "1")
 
 def write_ct(ct: CtVolume, lungs: LungMask, folder: Path) -> None:
     """The CT around the lungs, without any header, so that a later comparison needs no DICOM."""
-    import SimpleITK as sitk
-
-    from LungNoduleCADLib.imaging.sitk_bridge import to_sitk
+    from LungNoduleCADLib.imaging.sitk_bridge import to_sitk, write_image
 
     inside = (
         np.argwhere(lungs.labels.any(axis=(1, 2))),
@@ -47,7 +45,7 @@ def write_ct(ct: CtVolume, lungs: LungMask, folder: Path) -> None:
     stop = [min(int(a.max()) + m + 1, n) for a, m, n in zip(inside, margin, ct.hu.shape, strict=True)]
     part = ct.hu[tuple(slice(a, b) for a, b in zip(start, stop, strict=True))]
     image = to_sitk(np.ascontiguousarray(part), ct.geometry.crop(tuple(start), part.shape))  # type: ignore[arg-type]
-    sitk.WriteImage(image, str(folder / CT_NAME), useCompression=True, compressionLevel=1)
+    write_image(image, folder / CT_NAME, useCompression=True, compressionLevel=1)
 
 
 def read_study(folder: Path) -> tuple[StudyFindings, CtVolume, LungMask]:

@@ -64,9 +64,7 @@ def write_segmentation(lungs: LungMask, nodules: Sequence[Nodule], path: Path) -
 
 def write_saliency(nodule: Nodule, path: Path) -> None:
     """The heat map (float32, absolute scale) as a NRRD image in LPS mm."""
-    import SimpleITK as sitk
-
-    from LungNoduleCADLib.imaging.sitk_bridge import to_sitk
+    from LungNoduleCADLib.imaging.sitk_bridge import to_sitk, write_image
 
     if nodule.saliency is None:
         raise ValueError(f"expected a nodule with a saliency map, got {nodule.id} without one")
@@ -77,7 +75,7 @@ def write_saliency(nodule: Nodule, path: Path) -> None:
     of_it = {"target": saliency.target, "score": repr(saliency.score), "technique": saliency.technique}
     for key, value in {**of_it, **made_by}.items():
         image.SetMetaData(key, value)
-    sitk.WriteImage(image, str(path), useCompression=True)
+    write_image(image, path, useCompression=True)
 
 
 def read_saliency(path: Path) -> Saliency:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,11 +18,12 @@ from LungNoduleCADLib.domain.masks import LungMask
 from LungNoduleCADLib.domain.nodule import Nodule
 from LungNoduleCADLib.errors import OutputError
 from LungNoduleCADLib.report import findings_json
+from LungNoduleCADLib.report.folder import UNFINISHED, exchange, stamp_after
 from LungNoduleCADLib.report.nodule_json import saliency_name
 from LungNoduleCADLib.report.outlines import newest_outlines, outline_files, outline_path, write_outline
 from LungNoduleCADLib.report.segmentation import FILE_NAME as SEGMENTATION
 from LungNoduleCADLib.report.segmentation import write_saliency, write_segmentation
-from LungNoduleCADLib.report.write import IMAGES, OVERVIEW, PRIOR, image_names, pairs_of
+from LungNoduleCADLib.report.write import IMAGES, OVERVIEW, PRIOR, REPORT, image_names, pairs_of
 
 
 @dataclass
@@ -63,13 +63,13 @@ def save_edit(folder: Path, before: StudyFindings, after: StudyFindings) -> Save
     try:
         earlier = _save_images(folder / PRIOR, before.prior, after.prior, number, written)
         now = _save_images(folder, before, after, number, written)
-        _exchange(folder / findings_json.FILE_NAME, lambda path: _write_json(document, path))
-    except (OSError, RuntimeError) as error:  # RuntimeError: SimpleITK's word for a file it cannot write
+        _tell(document, folder)
+    except OSError as error:
         for path in written:
             path.unlink(missing_ok=True)
         raise OutputError(
             f"Results could not be written to {folder}",
-            got=getattr(error, "strerror", None) or str(error).splitlines()[-1],
+            got=error.strerror or str(error),
             todo="check its disk and rights; nothing was changed",
         ) from error
     with suppress(OSError):  # the edit is made; what is left over harms nobody
@@ -86,20 +86,22 @@ def _follow_in_prior(
     """The prior's own folder, for those who read it by itself."""
     if before.prior is None or after.prior is None or not folder.is_dir():
         return
-    document = findings_json.to_json(after.prior)
-    _exchange(folder / findings_json.FILE_NAME, lambda path: _write_json(document, path))
+    _tell(findings_json.to_json(after.prior), folder)
     _forget_what_is_over(folder, after.prior, number, changed)
     _drop_pictures(folder / IMAGES, before.prior, after.prior, changed, ChangedFiles())
 
 
 def update_segmentation(folder: Path, findings: StudyFindings, lungs: LungMask) -> None:
     """``segmentation.seg.nrrd`` as the findings are now, exchanged in one step."""
-    _exchange(folder / SEGMENTATION, lambda path: write_segmentation(lungs, findings.nodules, path))
+    exchange(folder / SEGMENTATION, lambda path: write_segmentation(lungs, findings.nodules, path))
+    stamp_after(folder / SEGMENTATION, folder / findings_json.FILE_NAME)
 
 
 def forget_unfinished(folder: Path, edits: int) -> None:
-    """Remove what was left by an edit that was stopped before it was made."""
+    """Remove what was left by an edit or a report that was stopped before it was made."""
     for place in (folder, folder / PRIOR):
+        for path in (*place.glob(f"{UNFINISHED}*"), *place.glob(f"*/{UNFINISHED}*")):
+            path.unlink(missing_ok=True)
         for path, (_, number) in outline_files(place).items():
             if number > edits:
                 path.unlink(missing_ok=True)
@@ -127,7 +129,7 @@ def _save_images(
 
 def _save_saliency(nodule: Nodule, path: Path) -> None:
     path.parent.mkdir(exist_ok=True)
-    _exchange(path, lambda beside: write_saliency(nodule, beside))
+    exchange(path, lambda beside: write_saliency(nodule, beside))
 
 
 def _forget_what_is_over(folder: Path, findings: StudyFindings, number: int, changed: ChangedFiles) -> None:
@@ -152,11 +154,12 @@ def _drop_pictures(
         (images / OVERVIEW).unlink(missing_ok=True)
 
 
-def _exchange(path: Path, write: Callable[[Path], None]) -> None:
-    """Write beside a file's place, then put it there in one step."""
-    beside = path.with_name(f".partial-{path.name}")
-    write(beside)
-    beside.replace(path)
+def _tell(document: dict[str, Any], folder: Path) -> None:
+    """The findings, newer than all that follows from them."""
+    path = folder / findings_json.FILE_NAME
+    exchange(path, lambda beside: _write_json(document, beside))
+    for name in (SEGMENTATION, REPORT):
+        stamp_after(path, folder / name)
 
 
 def _write_json(document: dict[str, Any], path: Path) -> None:

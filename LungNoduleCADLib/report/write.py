@@ -19,11 +19,12 @@ from LungNoduleCADLib.domain.study import PatientHeader
 from LungNoduleCADLib.guidelines.exam import assess_findings
 from LungNoduleCADLib.guidelines.lung_rads_2022 import READER
 from LungNoduleCADLib.report import findings_json
-from LungNoduleCADLib.report.folder import new_results
+from LungNoduleCADLib.report.folder import exchange, new_results, stamp_after
 from LungNoduleCADLib.report.nodule_json import saliency_name
 from LungNoduleCADLib.report.outlines import outline_path, write_outline
 from LungNoduleCADLib.report.pdf_style import PAPERS
 
+REPORT = "report.pdf"
 IMAGES, OVERVIEW = "images", "overview.png"
 PRIOR = "prior"
 RUN_FILE = "run.json"
@@ -67,19 +68,18 @@ def write_report(
     ----------
     patient : whose name and numbers the PDF carries; ``None``: it is de-identified, as the text always is.
     """
-    from LungNoduleCADLib.report.pdf import FILE_NAME, build_pdf
+    from LungNoduleCADLib.report.pdf import build_pdf
     from LungNoduleCADLib.report.plain import FILE_NAME as TEXT
     from LungNoduleCADLib.report.plain import write_text
 
-    _put(lambda path: build_pdf(findings, folder / IMAGES, path, PAPERS[paper], patient), folder / FILE_NAME)
-    _put(lambda path: write_text(findings, path), folder / TEXT)
+    exchange(folder / REPORT, lambda path: build_pdf(findings, folder / IMAGES, path, PAPERS[paper], patient))
+    exchange(folder / TEXT, lambda path: write_text(findings, path))
+    stamp_after(folder / REPORT, folder / findings_json.FILE_NAME)
 
 
 def renew_report(folder: Path, findings: StudyFindings, ct: CtVolume, lungs: LungMask, paper: str = "A4") -> bool:
     """The report of a results folder again where its ``findings.json`` is newer; whether it was."""
-    from LungNoduleCADLib.report.pdf import FILE_NAME
-
-    told, report = folder / findings_json.FILE_NAME, folder / FILE_NAME
+    told, report = folder / findings_json.FILE_NAME, folder / REPORT
     if not told.is_file() or (report.is_file() and report.stat().st_mtime_ns >= told.stat().st_mtime_ns):
         return False
     write_images(findings, ct, lungs, folder / IMAGES)
@@ -115,7 +115,7 @@ def missing_images(
             wanted[pair] = partial(save_pair, before, prior_ct, nodule, ct)
     for name, draw in wanted.items():
         if not (folder / name).is_file():
-            yield folder / name, partial(_put, draw, folder / name)
+            yield folder / name, partial(exchange, folder / name, draw)
 
 
 def image_names(nodule_id: str) -> tuple[str, str]:
@@ -127,12 +127,6 @@ def pairs_of(findings: StudyFindings) -> dict[str | None, str | None]:
     """{current nodule id: prior nodule id}."""
     matches = findings.comparison.matches if findings.comparison else ()
     return {match.current_id: match.prior_id for match in matches}
-
-
-def _put(write: Callable[[Path], None], path: Path) -> None:
-    partial_path = path.with_name(f".{path.name}.partial")
-    write(partial_path)
-    partial_path.replace(path)
 
 
 def rewrite_report(out: Path, paper: str = "A4", patient: PatientHeader | None = None) -> StudyFindings:

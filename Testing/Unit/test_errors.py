@@ -2,7 +2,16 @@ from __future__ import annotations
 
 import pytest
 
-from LungNoduleCADLib.errors import Cancelled, InputError, LungNoduleCADError, ModelError, OutputError, UsageError
+from LungNoduleCADLib.cli import main
+from LungNoduleCADLib.errors import (
+    Cancelled,
+    InputError,
+    LungNoduleCADError,
+    ModelError,
+    OutputError,
+    UsageError,
+    is_lack_of_memory,
+)
 
 
 @pytest.mark.parametrize(
@@ -38,3 +47,31 @@ def test_what_was_found_is_cut_and_stays_on_one_line() -> None:
     assert "\n" not in sentence
     assert len(sentence) < 400
     assert sentence.endswith("….")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 bytes"),
+        RuntimeError("std::bad_alloc"),
+        OSError(12, "Cannot allocate memory"),
+        ImportError("failed to map segment from shared object"),
+    ],
+)
+def test_whoever_ran_out_of_memory_it_is_said_in_a_sentence(
+    error: Exception, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("LungNoduleCADLib.cli.info.run", fail)
+    assert main(["info"]) == 1
+    said = capsys.readouterr().err
+    assert "memory of this computer does not suffice" in said
+    assert len(said.splitlines()) == 1
+
+
+def test_other_errors_are_no_lack_of_memory() -> None:
+    assert not is_lack_of_memory(RuntimeError("size mismatch"))
+    assert not is_lack_of_memory(OSError(28, "No space left on device"))

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
 import numpy as np
 import pytest
 import SimpleITK as sitk
 
 from LungNoduleCADLib.domain.geometry import Geometry
-from LungNoduleCADLib.imaging.sitk_bridge import geometry_of, resample, to_sitk
+from LungNoduleCADLib.imaging.sitk_bridge import geometry_of, resample, to_sitk, write_image, write_transform
 
 TURN = np.radians(15)
 OBLIQUE = Geometry(
@@ -58,3 +61,39 @@ def test_the_transform_takes_points_of_the_target_to_points_of_the_source() -> N
     moved = resample(array, grid, grid, transform=sitk.TranslationTransform(3, (1.0, 0.0, 0.0)))
 
     assert np.argwhere(moved == 1.0).tolist() == [[2, 2, 2]]
+
+
+@pytest.fixture
+def no_room() -> Iterator[None]:
+    """No file can grow beyond 4 kB, as on a full disk."""
+    resource = pytest.importorskip("resource")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def _shift() -> sitk.Transform:
+    field = sitk.GetImageFromArray(np.zeros((20, 20, 20, 3)), isVector=True)
+    return sitk.CompositeTransform([sitk.AffineTransform(3), sitk.DisplacementFieldTransform(field)])
+
+
+@pytest.mark.usefixtures("no_room")
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda folder: write_image(sitk.AdditiveGaussianNoise(sitk.Image([40] * 3, sitk.sitkInt16)), folder / "a.nrrd"),
+        lambda folder: write_transform(_shift(), folder / "a.h5"),
+    ],
+    ids=["image", "transform"],
+)
+def test_a_full_disk_is_an_error_of_the_operating_system_that_names_the_file(
+    write: Callable[[Path], None], tmp_path: Path
+) -> None:
+    with pytest.raises(OSError, match="too large"):
+        write(tmp_path)
+
+
+def test_a_transform_comes_back_as_it_was_written(tmp_path: Path) -> None:
+    write_transform(_shift(), tmp_path / "a.h5")
+    assert sitk.ReadTransform(str(tmp_path / "a.h5")).GetParameters() == _shift().GetParameters()

@@ -3,7 +3,14 @@ import os
 import pytest
 
 from LungNoduleCADLib.errors import InputError, OutputError
-from LungNoduleCADLib.report.folder import check_writable, new_results
+from LungNoduleCADLib.report.folder import (
+    check_writable,
+    exchange,
+    kept_from_others,
+    new_results,
+    put_right,
+    stamp_after,
+)
 
 
 def _fill(folder, text="new"):
@@ -108,3 +115,83 @@ def test_an_error_about_an_input_file_is_not_blamed_on_the_output(tmp_path):
 
     with pytest.raises(FileNotFoundError):
         fail()
+
+
+def _killed_run(out, kind):
+    """What a run leaves that was killed: its own folder, and the earlier results beside their place."""
+    folder = out.with_name(f".{out.name}.0123abcd.{kind}")
+    folder.mkdir(parents=True)
+    _fill(folder, kind)
+    return folder
+
+
+def test_the_next_run_removes_what_a_killed_one_left_and_nothing_else(tmp_path):
+    out = tmp_path / "out"
+    _killed_run(out, "partial")
+    others = [_killed_run(tmp_path / "out.b", "partial"), tmp_path / ".out.notes.partial"]
+    others[1].mkdir()
+    with new_results(out) as folder:
+        _fill(folder)
+    assert sorted(tmp_path.iterdir()) == sorted([out, *others])
+
+
+def test_results_that_a_killed_run_had_put_aside_come_back(tmp_path):
+    out = tmp_path / "out"
+    _killed_run(out, "partial")
+    _killed_run(out, "replaced")
+    put_right(out)
+    assert (out / "findings.json").read_text() == "replaced"
+    assert list(tmp_path.iterdir()) == [out]
+
+
+def test_a_second_run_is_refused_while_the_first_is_at_work(tmp_path):
+    out = tmp_path / "out"
+    with new_results(out) as first:
+        _fill(first)
+        with pytest.raises(OutputError, match="Another run is writing"), new_results(out):
+            pass
+        put_right(out)
+        assert first.is_dir()
+    assert (out / "findings.json").read_text() == "new"
+    assert list(tmp_path.iterdir()) == [out]
+
+
+def test_nobody_replaces_results_under_review(tmp_path):
+    out = tmp_path / "out"
+    with new_results(out) as folder:
+        _fill(folder)
+    with kept_from_others(out), pytest.raises(OutputError, match="Another run"), new_results(out):
+        pass
+    with new_results(out) as folder:
+        _fill(folder, "newer")
+    assert (out / "findings.json").read_text() == "newer"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows lets nobody remove a file that is open")
+def test_a_claim_whose_file_somebody_removed_is_taken_anew(tmp_path):
+    out = tmp_path / "out"
+    (tmp_path / ".out.lock").write_text("of a run that was killed")
+    with new_results(out) as folder:
+        _fill(folder)
+    assert list(tmp_path.iterdir()) == [out]
+
+
+def test_a_clock_that_was_set_back_does_not_turn_the_order_of_files_round(tmp_path):
+    earlier, later = tmp_path / "earlier", tmp_path / "later"
+    for path in (earlier, later):
+        path.touch()
+    os.utime(earlier, (2_524_608_000, 2_524_608_000))
+    stamp_after(later, earlier)
+    assert later.stat().st_mtime_ns > earlier.stat().st_mtime_ns
+
+
+def test_a_file_that_could_not_be_written_is_as_before_and_leaves_nothing(tmp_path):
+    (tmp_path / "a.txt").write_text("old")
+
+    def fail(path):
+        path.write_text("new")
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(OSError, match="No space"):
+        exchange(tmp_path / "a.txt", fail)
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("a.txt", "old")]
