@@ -223,6 +223,13 @@ def _size_doubts(rule: Rule, facts: NoduleFacts) -> list[str]:
         and facts.situation is not Situation.GROWING
     ):
         notes.append(f"{JUXTAPLEURAL_NOTE} By that one this nodule would be category 2: please decide.")
+    if facts.type is NoduleType.GROUND_GLASS and facts.solid_part != Size():
+        part_solid = find_rule(replace(facts, type=NoduleType.PART_SOLID))
+        if part_solid.category is not rule.category:
+            notes.append(
+                f"A solid part of {facts.solid_part} was measured in this ground-glass nodule: a part-solid one would be "
+                f"category {part_solid.category}. Please decide."
+            )
     if facts.mean_diameter_mm is not None and facts.volume_mm3 is not None:
         solid = None if facts.solid_volume_mm3 is not None else facts.solid_mean_diameter_mm
         by_volume = find_rule(replace(facts, mean_diameter_mm=None, solid_mean_diameter_mm=solid))

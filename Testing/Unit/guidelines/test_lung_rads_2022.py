@@ -358,6 +358,7 @@ def test_suspicious_features_raise_category_3_and_4_to_4x(size, rule):
         (NoduleFacts(PART, 5.0, 2.0, NEW), "row for its size"),
         (NoduleFacts(PART, 9.0, None), "solid part could not be measured"),
         (NoduleFacts(None, 9.0), "assessed as solid"),
+        (NoduleFacts(GGN, 15.3, 6.9), "part-solid one would be category 4A"),
         (NoduleFacts(SOLID, 9.9, juxtapleural_smooth=True), "10 mm or less"),
         (NoduleFacts(SOLID, 9.0, airway=Airway.SEGMENTAL), "favors secretions"),
         (NoduleFacts(SOLID, 9.0, airway=Airway.SECRETIONS), "category 2 may be given"),
@@ -370,6 +371,10 @@ def test_suspicious_features_raise_category_3_and_4_to_4x(size, rule):
 )
 def test_an_ambiguity_is_told_to_the_reader(nodule, words):
     assert any(words in note for note in assess_nodule(nodule).notes)
+
+
+def test_a_solid_part_that_would_change_nothing_is_not_told():
+    assert assess_nodule(NoduleFacts(GGN, 5.0, 2.0)).notes == ()
 
 
 def test_the_exam_is_its_most_suspicious_nodule():
