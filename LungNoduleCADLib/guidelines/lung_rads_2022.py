@@ -227,8 +227,8 @@ def _size_doubts(rule: Rule, facts: NoduleFacts) -> list[str]:
         part_solid = find_rule(replace(facts, type=NoduleType.PART_SOLID))
         if part_solid.category is not rule.category:
             notes.append(
-                f"A solid part of {facts.solid_part} was measured in this ground-glass nodule: a part-solid one would be "
-                f"category {part_solid.category}. Please decide."
+                f"A solid part of {facts.solid_part} was measured in this ground-glass nodule: a part-solid one would "
+                f"be category {part_solid.category}. Please decide."
             )
     if facts.mean_diameter_mm is not None and facts.volume_mm3 is not None:
         solid = None if facts.solid_volume_mm3 is not None else facts.solid_mean_diameter_mm

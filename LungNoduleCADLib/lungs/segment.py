@@ -1,7 +1,7 @@
 """The lung stage's door: a right/left lung mask on the native grid of a chest CT.
 
-The bundled network answers where it is trained, the classical method where it is not. Both are run and compared: the
-classical mask stands in where the network misses lung, and a reader is told where they differ.
+Aerated lung is found by the classical method, whose outline follows the scan's own voxels; the bundled network, where
+it is trained, adds dense lung (consolidation, masses, atelectasis), which has no such outline.
 """
 
 from __future__ import annotations
@@ -18,26 +18,23 @@ from LungNoduleCADLib.domain.ct import CtVolume
 from LungNoduleCADLib.domain.masks import Lung, LungMask
 from LungNoduleCADLib.domain.quality import QualityFlag, Severity
 from LungNoduleCADLib.errors import InputError
-from LungNoduleCADLib.evaluation.overlap import dice
 from LungNoduleCADLib.lungs.classical import classical_lungs
+from LungNoduleCADLib.lungs.cleanup import dilate, opened
+from LungNoduleCADLib.lungs.grids import AIR_BELOW_HU, native_labels, on_coarse_grid
 
 BUNDLE = "lung_ct_segmentation"
 MIN_LUNG_ML = 100.0
-LEAST_COVERED = 0.9  # of what the classical method takes for a lung of that size
-LEAST_DICE = 0.9
+GRID_MM = 3.0
+ADDED_RADIUS_MM = 7.0  # thinner sheets that the network alone takes for lung are its blur at the pleura
+MUCH = 0.1  # of a lung
 
 LITTLE_AIR = QualityFlag(
     "lungs_hardly_aerated", Severity.SERIOUS, "There is hardly any air in the lungs: only the model found them."
 )
-MODEL_FAILED = QualityFlag(
-    "lung_model_failed",
+DENSE_LUNG = QualityFlag(
+    "dense_lung",
     Severity.WARNING,
-    "The lung model missed aerated lung; the lungs are those of the classical method, please check them.",
-)
-METHODS_DIFFER = QualityFlag(
-    "lung_methods_differ",
-    Severity.WARNING,
-    "The lung model and the classical method disagree about a tenth of a lung or more: dense lung, fluid or an error.",
+    "A tenth of a lung or more is dense and was found by the lung model alone: consolidation, fluid or an error.",
 )
 
 LungMethod = Callable[[CtVolume], LungMask]
@@ -60,11 +57,12 @@ def segment_lungs(ct: CtVolume, *, model: LungMethod | None = None, device: str 
         return classical_lungs(ct)
     learned = model(ct)
     try:
-        return cross_checked(learned, classical_lungs(ct))
+        classical = classical_lungs(ct)
     except InputError:
         if max(learned.volume_ml(lung) for lung in Lung) < MIN_LUNG_ML:
             raise
-        return cross_checked(learned, None)
+        return replace(learned, flags=(LITTLE_AIR, *learned.flags))
+    return with_dense_lung(classical, learned, ct)
 
 
 @lru_cache(maxsize=2)
@@ -82,17 +80,19 @@ def bundled_network(models: str, device: str) -> LungMethod | None:
     return LungNetwork.from_bundle(bundle, device)
 
 
-def cross_checked(learned: LungMask, classical: LungMask | None) -> LungMask:
-    """The learned lungs, or the classical ones where those hold lung that the model misses or takes for the other side.
-
-    ``classical`` is ``None`` where that method found no lung-like air.
-    """
-    if classical is None:
-        return replace(learned, flags=(LITTLE_AIR,))
-    large = [lung for lung in Lung if classical.volume_ml(lung) >= MIN_LUNG_ML]
-    pairs = [(learned.labels == lung, classical.labels == lung) for lung in large]
-    if any(np.count_nonzero(a & b) < LEAST_COVERED * np.count_nonzero(b) for a, b in pairs):
-        return replace(classical, flags=(MODEL_FAILED,))
-    if any(dice(a, b) < LEAST_DICE for a, b in pairs):
-        return replace(learned, flags=(METHODS_DIFFER,))
-    return learned
+def with_dense_lung(classical: LungMask, learned: LungMask, ct: CtVolume) -> LungMask:
+    """The classical lungs, and what the network adds to them where that is dense and thick."""
+    added = (learned.labels > 0) & (classical.labels == 0) & (ct.hu > AIR_BELOW_HU)
+    labels = classical.labels.copy()
+    for lung in Lung:
+        share, grid = on_coarse_grid((added & (learned.labels == lung)).astype(np.float32), ct.geometry, GRID_MM)
+        thick = opened(share > 0.5, ADDED_RADIUS_MM, GRID_MM)
+        if not thick.any():
+            continue
+        known, _ = on_coarse_grid((classical.labels == lung).astype(np.float32), ct.geometry, GRID_MM)
+        whole = native_labels({int(lung): thick | (known > 0.5)}, grid, ct)
+        near = native_labels({int(lung): dilate(thick, GRID_MM, GRID_MM)}, grid, ct)
+        labels[(whole > 0) & (near > 0) & (labels == 0)] = lung
+    mask = LungMask(labels, ct.geometry, learned.method, learned.flags)
+    much = any(mask.volume_ml(lung) > (1 + MUCH) * classical.volume_ml(lung) for lung in Lung)
+    return replace(mask, flags=(DENSE_LUNG, *mask.flags)) if much else mask

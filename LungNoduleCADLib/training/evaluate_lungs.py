@@ -1,4 +1,4 @@
-"""What ``lung_ct_segmentation`` is worth: the network, the classical method and the cross-checked mask, side by side.
+"""What ``lung_ct_segmentation`` is worth: the classical method, the network, and both together, side by side.
 
 While the network is untrained, the classical method, which the product then uses, is judged alone.
 
@@ -29,15 +29,14 @@ from LungNoduleCADLib.evaluation.bootstrap import bootstrap
 from LungNoduleCADLib.evaluation.overlap import dice
 from LungNoduleCADLib.imaging.sitk_bridge import geometry_of, to_sitk
 from LungNoduleCADLib.lungs.classical import METHOD, classical_lungs
-from LungNoduleCADLib.lungs.learned import LungNetwork
-from LungNoduleCADLib.lungs.segment import cross_checked
+from LungNoduleCADLib.lungs.learned import DENSE_HU, LungNetwork
+from LungNoduleCADLib.lungs.segment import with_dense_lung
 from LungNoduleCADLib.phantom.thorax import make_phantom
 from LungNoduleCADLib.training.data import TrainingData
 from LungNoduleCADLib.training.lung_scenes import consolidation, fluid, make_scene, masses
 from LungNoduleCADLib.training.lung_volumes import phantom_lungs, volume_of
 from LungNoduleCADLib.training.scans import scan_folders, scan_folds
 
-DENSE_HU = -400
 THICK_MM = (5.0, 10.0)
 MISSING_SHARE = 0.05  # of both neighbours' areas: such a slice was not drawn
 SHARP_NOISE_HU = 120.0
@@ -52,7 +51,7 @@ SETTING = (
     "neighbours have stands in) and a registration pair (right lung, two time points); "
     "test scan: against the classical mask of the scan as it is; phantom: exact lungs; degraded: slices of about 5 and "
     "10 mm, edges enhanced with noise of 120 HU; simulated disease: masses, consolidation or fluid in other bodies "
-    "made of the test scan, drawn as in training. Used: the network cross-checked with the classical method, "
+    "made of the test scan, drawn as in training. Used: the classical lungs with the dense lung that the network adds, "
     "the classical method while the network is untrained"
 )
 
@@ -189,7 +188,7 @@ def masks_of(ct: CtVolume, network: LungNetwork | None) -> dict[str, LungMask]:
     except InputError:
         empty = LungMask(np.zeros_like(learned.labels), ct.geometry, METHOD)
         return {CLASSICAL: empty, NETWORK: learned, USED: learned}
-    return {CLASSICAL: classical, NETWORK: learned, USED: cross_checked(learned, classical)}
+    return {CLASSICAL: classical, NETWORK: learned, USED: with_dense_lung(classical, learned, ct)}
 
 
 def summary(rows: list[Figures]) -> Figures:

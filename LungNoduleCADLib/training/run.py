@@ -75,7 +75,7 @@ def train_bundle(
         network = train_lungs(data, scans, recipe, work / name, device, report)
         _copy(source.path, out)
         save_network(network, out, "models/model.safetensors")
-        settings = {key: recipe[key] for key in ("network", "arguments", "patch")}
+        settings = {key: recipe[key] for key in ("network", "arguments", "patch", "dense_odds")}
         finish_bundle(out, {**source.inference, **settings}, recipe, data.split_sha256(), ["models/model.safetensors"])
         return Bundle(out)
     data.require(name, outlines=name in OUTLINED, ratings=name == "nodule_fusion")

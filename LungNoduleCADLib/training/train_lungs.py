@@ -18,15 +18,13 @@ from torch.utils.data import DataLoader, Dataset
 
 from LungNoduleCADLib.domain.masks import Lung
 from LungNoduleCADLib.evaluation.overlap import dice
-from LungNoduleCADLib.lungs.learned import lung_input
+from LungNoduleCADLib.lungs.learned import DENSE_HU, lung_input
 from LungNoduleCADLib.networks.build import autocast, build_network
 from LungNoduleCADLib.training.data import TrainingData
 from LungNoduleCADLib.training.loop import LoopSettings, fit
 from LungNoduleCADLib.training.lung_scenes import LungScene, make_scene, plain_scene
 from LungNoduleCADLib.training.lung_volumes import FULL, LungVolume, phantom_volume, scan_volumes
 
-DENSE_HU = -400.0
-DENSE_WEIGHT = 3.0
 AIR_HU = -1024
 
 Report = Callable[[str], None]
@@ -58,7 +56,9 @@ def train_lungs(
         hu, target = batch["hu"].to(device), batch["target"].to(device)
         logits = net(lung_input(hu)).float()
         dense = (hu > DENSE_HU) * target[:, 1:3].sum(dim=1, keepdim=True)
-        entropy = functional.cross_entropy(logits, target, reduction="none") * (1 + (DENSE_WEIGHT - 1) * dense[:, 0])
+        entropy = functional.cross_entropy(logits, target, reduction="none") * (
+            1 + (recipe["dense_weight"] - 1) * dense[:, 0]
+        )
         losses = {"dice": overlap(logits, target), "cross_entropy": entropy.mean()}
         return losses | {"total": losses["dice"] + losses["cross_entropy"]}
 

@@ -64,8 +64,8 @@ def test_the_outline_follows_the_scans_own_voxels(lung: Lung) -> None:
 def test_the_network_sees_a_grid_that_its_poolings_divide() -> None:
     model = network()
     model(ct_with(LUNGS[Lung.RIGHT]))
-    assert model.network.seen[0:2] == (1, 2)
-    assert all(n % 16 == 0 for n in model.network.seen[2:])
+    assert model.placed.networks[0].seen[0:2] == (1, 2)
+    assert all(n % 16 == 0 for n in model.placed.networks[0].seen[2:])
 
 
 def test_a_small_piece_apart_from_its_lung_is_dropped() -> None:
@@ -83,3 +83,18 @@ def test_both_windows_are_scaled_to_the_unit_range() -> None:
     channels = lung_input(torch.tensor([-3000.0, -1024, 600, 3000, -160, 240]).reshape(1, 1, 1, 1, 6))
     np.testing.assert_allclose(channels[0, 0, 0, 0, :4].numpy(), [-1, -1, 1, 1])
     np.testing.assert_allclose(channels[0, 1, 0, 0].numpy(), [-1, -1, 1, 1, -1, 1])
+
+
+def test_the_odds_of_dense_lung_alone_are_divided() -> None:
+    class Even(nn.Module):
+        def forward(self, channels: Tensor) -> Tensor:
+            nothing = torch.zeros_like(channels[:, 0])
+            return torch.stack([nothing, nothing + 1, nothing - 30, nothing - 30], dim=1)
+
+    hu = np.full((16, 16, 16), -850, np.int16)
+    hu[8:] = 40
+    believed = LungNetwork(Even(), 3.0, 16, "cpu", METHOD).probability(hu)[1]
+    corrected = LungNetwork(Even(), 3.0, 16, "cpu", METHOD, dense_odds=3.0).probability(hu)[1]
+    odds = believed / (1 - believed) / (corrected / (1 - corrected))
+    np.testing.assert_allclose(odds[:8], 1.0, rtol=1e-5)
+    np.testing.assert_allclose(odds[8:], 3.0, rtol=1e-5)

@@ -16,7 +16,7 @@ from LungNoduleCADLib.domain.study import SeriesDescription
 from LungNoduleCADLib.errors import InputError
 from LungNoduleCADLib.lungs.classical import METHOD, classical_lungs
 from LungNoduleCADLib.lungs.quality import lung_quality
-from LungNoduleCADLib.lungs.segment import cross_checked, segment_lungs
+from LungNoduleCADLib.lungs.segment import segment_lungs, with_dense_lung
 
 GEOMETRY = Geometry((60, 60, 80), (0.0, 0.0, 0.0), (4.0, 4.0, 4.0))
 LEARNED = Method("learned", "1")
@@ -43,34 +43,61 @@ def codes(mask: LungMask) -> set[str]:
     return {flag.code for flag in mask.flags}
 
 
-def test_methods_that_agree_give_the_learned_lungs_without_a_doubt() -> None:
-    answer = cross_checked(lungs(LEARNED), lungs(METHOD))
+DENSE = (slice(22, 38), slice(20, 40), slice(25, 30))
+"""Dense tissue on the inner side of the right lung."""
+
+
+def consolidated() -> tuple[CtVolume, LungMask, LungMask]:
+    """A chest with dense lung, the lungs without it, and those that a model sees."""
+    labels = lungs(LEARNED).labels
+    labels[DENSE] = 1
+    ct = chest()
+    ct.hu[DENSE] = 30
+    aerated = lungs(METHOD)
+    aerated.labels[DENSE] = 0
+    return ct, aerated, LungMask(labels, GEOMETRY, LEARNED)
+
+
+def test_methods_that_agree_give_the_classical_outline_without_a_doubt() -> None:
+    answer = with_dense_lung(lungs(METHOD), lungs(LEARNED), chest())
+    np.testing.assert_array_equal(answer.labels, lungs(METHOD).labels)
     assert answer.method == LEARNED
     assert codes(answer) == set()
 
 
-def test_lung_that_the_model_adds_is_kept_and_told() -> None:
-    answer = cross_checked(lungs(LEARNED, 25), lungs(METHOD, 18))
-    assert answer.method == LEARNED
-    assert codes(answer) == {"lung_methods_differ"}
+def test_dense_lung_that_the_model_sees_is_added() -> None:
+    ct, aerated, learned = consolidated()
+    answer = with_dense_lung(aerated, learned, ct)
+    assert (answer.labels[DENSE] == 1).mean() > 0.9
+    assert codes(answer) == set()
+    np.testing.assert_array_equal(answer.labels == 2, aerated.labels == 2)
 
 
-@pytest.mark.parametrize("model", [lungs(LEARNED, 15), replace(lungs(LEARNED), labels=lungs(LEARNED).labels * 0)])
-def test_the_classical_lungs_stand_in_where_the_model_misses_lung(model: LungMask) -> None:
-    answer = cross_checked(model, lungs(METHOD))
-    assert answer.method == METHOD
-    assert codes(answer) == {"lung_model_failed"}
+def test_much_dense_lung_is_told_with_the_masks_quality() -> None:
+    ct = chest()
+    ct.hu[10:50, 15:45, 30:36] = 30
+    answer = with_dense_lung(lungs(METHOD), lungs(LEARNED, 26), ct)
+    assert codes(answer) == {"dense_lung"}
+    assert "dense_lung" in {flag.code for flag in lung_quality(answer, ct)}
 
 
-def test_a_model_that_takes_right_for_left_is_not_believed() -> None:
-    swapped = np.array([0, 2, 1], np.uint8)[lungs(LEARNED).labels]
-    answer = cross_checked(replace(lungs(LEARNED), labels=swapped), lungs(METHOD))
+def test_air_that_the_model_alone_takes_for_lung_is_none() -> None:
+    ct = chest()
+    learned = lungs(LEARNED)
+    learned.labels[20:40, 5:12, 10:30] = 1
+    ct.hu[20:40, 5:12, 10:30] = -900
+    np.testing.assert_array_equal(with_dense_lung(lungs(METHOD), learned, ct).labels, lungs(METHOD).labels)
+
+
+def test_a_thin_rim_that_the_model_adds_is_its_blur() -> None:
+    answer = with_dense_lung(lungs(METHOD), lungs(LEARNED, 21), chest())
     np.testing.assert_array_equal(answer.labels, lungs(METHOD).labels)
 
 
-def test_the_masks_doubts_are_told_with_its_quality() -> None:
-    answer = cross_checked(lungs(LEARNED, 25), lungs(METHOD, 18))
-    assert "lung_methods_differ" in {flag.code for flag in lung_quality(answer, chest())}
+def test_aerated_lung_that_the_model_misses_or_takes_for_the_other_side_stays() -> None:
+    for labels in (lungs(LEARNED).labels * 0, np.array([0, 2, 1], np.uint8)[lungs(LEARNED).labels]):
+        answer = with_dense_lung(lungs(METHOD), replace(lungs(LEARNED), labels=labels), chest())
+        np.testing.assert_array_equal(answer.labels, lungs(METHOD).labels)
 
 
 def test_lungs_without_air_are_those_of_the_model() -> None:
