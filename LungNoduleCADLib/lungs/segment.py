@@ -87,10 +87,11 @@ def with_dense_lung(classical: LungMask, learned: LungMask, ct: CtVolume) -> Lun
     for lung in Lung:
         share, grid = on_coarse_grid((added & (learned.labels == lung)).astype(np.float32), ct.geometry, GRID_MM)
         thick = opened(share > 0.5, ADDED_RADIUS_MM, GRID_MM)
-        if not thick.any():
-            continue
         known, _ = on_coarse_grid((classical.labels == lung).astype(np.float32), ct.geometry, GRID_MM)
-        whole = native_labels({int(lung): thick | (known > 0.5)}, grid, ct)
+        together = thick | (known > 0.5)
+        if not thick.any() or np.count_nonzero(together) * grid.voxel_volume_mm3 / 1000.0 < MIN_LUNG_ML:
+            continue
+        whole = native_labels({int(lung): together}, grid, ct)
         near = native_labels({int(lung): dilate(thick, GRID_MM, GRID_MM)}, grid, ct)
         labels[(whole > 0) & (near > 0) & (labels == 0)] = lung
     mask = LungMask(labels, ct.geometry, learned.method, learned.flags)

@@ -94,6 +94,17 @@ def test_a_thin_rim_that_the_model_adds_is_its_blur() -> None:
     np.testing.assert_array_equal(answer.labels, lungs(METHOD).labels)
 
 
+def test_a_little_of_a_lung_that_is_not_in_the_scan_is_none() -> None:
+    right = lungs(METHOD)
+    right.labels[right.labels == 2] = 0
+    learned = lungs(LEARNED)
+    learned.labels[:, :, 54:] = 0
+    ct = chest()
+    learned.labels[20:, :, 50:] = 0
+    ct.hu[:, :, 50:76] = 30
+    np.testing.assert_array_equal(with_dense_lung(right, learned, ct).labels, right.labels)
+
+
 def test_aerated_lung_that_the_model_misses_or_takes_for_the_other_side_stays() -> None:
     for labels in (lungs(LEARNED).labels * 0, np.array([0, 2, 1], np.uint8)[lungs(LEARNED).labels]):
         answer = with_dense_lung(lungs(METHOD), replace(lungs(LEARNED), labels=labels), chest())
