@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,6 +14,20 @@ from LungNoduleCADLib.cli import main
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED_DATA = ROOT.parent / "shared" / "data"
+
+sys.path.insert(0, str(ROOT / "Testing" / "Offline"))
+import no_network  # noqa: E402
+
+no_network.guard(Path(tempfile.gettempdir()) / f"tests-network-{os.getpid()}.log")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    """A test in which anything tried to leave this computer fails, also where that was swallowed or in a child."""
+    result = yield
+    if refused := no_network.attempts():
+        pytest.fail(f"{item.name} reached for the network:\n" + "\n".join(refused), pytrace=False)
+    return result
 
 
 @pytest.fixture(scope="session")
