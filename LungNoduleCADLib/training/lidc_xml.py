@@ -20,6 +20,7 @@ from xml.etree import ElementTree
 import numpy as np
 
 from LungNoduleCADLib.errors import InputError
+from LungNoduleCADLib.training.xml_file import parse_xml
 
 FEWEST_OUTLINE_POINTS = 3
 
@@ -64,7 +65,7 @@ def read_lidc_xml(path: Path) -> Reading | None:
     InputError : the file is damaged.
     """
     try:
-        root = ElementTree.parse(path).getroot()
+        root = parse_xml(path)
         for element in root.iter():
             element.tag = element.tag.rpartition("}")[2].lower()
         sessions = root.findall("readingsession")

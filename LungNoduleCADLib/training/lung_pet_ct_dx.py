@@ -32,6 +32,7 @@ from LungNoduleCADLib.training.histology import (
     folders_below,
     site_and_settings,
 )
+from LungNoduleCADLib.training.xml_file import parse_xml
 
 LETTERS = {
     "A": Histology.ADENOCARCINOMA,
@@ -108,12 +109,12 @@ def _annotations(folder: Path) -> dict[str, dict[str, list[Box]]]:
 def _boxes(file: Path) -> list[Box]:
     """Raises InputError where the file is damaged."""
     try:
-        root = ElementTree.parse(file).getroot()
+        root = parse_xml(file)
         return [
             tuple(float(box.findtext(name)) for name in ("xmin", "ymin", "xmax", "ymax"))  # type: ignore[arg-type,misc]
             for box in root.iter("bndbox")
         ]
-    except (ElementTree.ParseError, TypeError, ValueError) as error:
+    except (OSError, ElementTree.ParseError, TypeError, ValueError) as error:
         raise InputError(f"{file} cannot be read", expected="boxes in Pascal VOC's XML", got=str(error)) from error
 
 
