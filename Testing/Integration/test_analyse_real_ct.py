@@ -4,29 +4,22 @@ from __future__ import annotations
 
 import csv
 import json
-import tarfile
+from collections.abc import Callable
 from math import dist
 from pathlib import Path
 
 import pytest
 from pypdf import PdfReader
 
-from LungNoduleCADLib.cli import main
-
 CLEAR_READERS = 3
 FROM_MM = 6.0
 
 
-@pytest.fixture(scope="module", params=["lidc-0003.tar.xz", "lidc-0350.tar"])
+@pytest.fixture(params=["lidc-0003", "lidc-0350"])
 def analysed(
-    request: pytest.FixtureRequest, shared_data: Path, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest, analysed_scan: Callable[[str], Path], shared_data: Path
 ) -> tuple[str, Path, Path]:
-    folder = tmp_path_factory.mktemp("ct")
-    with tarfile.open(shared_data / "ct" / request.param) as archive:
-        archive.extractall(folder / "dicom", filter="data")
-    out = folder / "out"
-    assert main(["analyse", str(folder / "dicom"), "-o", str(out), "--device", "cpu", "--progress", "none"]) == 0
-    return request.param.split(".")[0], out, shared_data
+    return request.param, analysed_scan(request.param), shared_data
 
 
 def test_the_known_nodules_are_on_the_list(analysed: tuple[str, Path, Path]) -> None:
