@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
+from contextlib import suppress
 from importlib import import_module
 from typing import NoReturn
 
 from LungNoduleCADLib import RESEARCH_USE_ONLY, __version__
 from LungNoduleCADLib.cli.console import say_error
-from LungNoduleCADLib.errors import Cancelled, LungNoduleCADError, MemoryShortage, UsageError, is_lack_of_memory
+from LungNoduleCADLib.errors import (
+    Cancelled,
+    LungNoduleCADError,
+    MemoryShortage,
+    OutputError,
+    UsageError,
+    is_lack_of_memory,
+    is_lack_of_room,
+)
 
 VERBS = (
     *("series", "analyse", "compare", "batch", "review", "report", "export", "send", "fetch", "demo", "phantom"),
@@ -43,7 +53,9 @@ def main(arguments: list[str] | None = None) -> int:
     parsed = argparse.Namespace()
     try:
         parsed = build_parser().parse_args(arguments)
-        return int(parsed.run(parsed) or 0)
+        status = int(parsed.run(parsed) or 0)
+        sys.stdout.flush()
+        return status
     except KeyboardInterrupt:
         return say_error(Cancelled(), parsed)
     except LungNoduleCADError as error:
@@ -52,9 +64,22 @@ def main(arguments: list[str] | None = None) -> int:
         sys.stderr.close()
         return 1
     except Exception as error:
-        if not is_lack_of_memory(error):
-            raise
-        return say_error(_memory_shortage(error), parsed)
+        if is_lack_of_memory(error):
+            return say_error(_memory_shortage(error), parsed)
+        if is_lack_of_room(error):
+            return say_error(_no_room(error), parsed)
+        raise
+
+
+def _no_room(error: Exception) -> OutputError:
+    """Of stdout or of temporary files; a full stdout gets no more, or Python would fail on it once more at its end."""
+    with suppress(ValueError):
+        try:
+            sys.stdout.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    todo = "make room for output and temporary files (TMPDIR)"
+    return OutputError("There is no room to write", got=getattr(error, "strerror", "") or "", todo=todo)
 
 
 def _memory_shortage(error: Exception) -> MemoryShortage:

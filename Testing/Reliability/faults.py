@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from faulty_run import (
     WaitsAtStage,
     files_of,
 )
+from privacy import nothing_identifies
 from tally import Tally
 
 from LungNoduleCADLib.errors import LungNoduleCADError
@@ -31,22 +32,27 @@ from LungNoduleCADLib.report.findings_json import read_findings
 from LungNoduleCADLib.report.folder import put_right
 
 MIB = 2**20
+WRITERS = ("analyse", "compare", "export", "report")
+CHANGED = ("a bit", "cut", "empty", "gone")
 ACCEPT = json.dumps({"id": 1, "do": "review", "nodule": "N1", "review": "accepted"}) + "\n"
 
 
-def killed_at_stages(scene: Scene, stages: tuple[str, ...] = STAGES) -> Tally:
+COMPARING = ("register", "match", "write")
+
+
+def killed_at_stages(scene: Scene, stages: Iterable[str] = STAGES, comparing: Iterable[str] = COMPARING) -> Tally:
     """``analyse`` and ``compare`` onto earlier results, killed as a stage begins."""
     tally = Tally("runs killed at a stage")
     for stage in stages:
         _try(tally, scene, f"analyse, {stage}", scene.analyse, scene.analysed, KilledAtStage(stage))
-    for stage in ("register", "match", "write"):
+    for stage in comparing:
         _try(tally, scene, f"compare, {stage}", scene.compare, scene.compared, KilledAtStage(stage))
     tally.attempt("the next run", lambda: scene.run(scene.analyse(scene.analysed)), lambda e: _next(scene, e))
     return tally
 
 
 def killed_while_writing(scene: Scene, most: int) -> Tally:
-    """``report``, ``export`` and ``review`` killed at one change of the folder after another."""
+    """``report``, ``export`` and ``review`` killed at ``most`` changes of the folder each, the last ones among them."""
     tally = Tally("runs killed while files change")
     out, folder = scene.analysed, scene.exported
     cases: tuple[tuple[str, list[str], Path, str], ...] = (
@@ -69,42 +75,45 @@ def killed_while_writing(scene: Scene, most: int) -> Tally:
     return tally
 
 
-def full_disk(scene: Scene, sizes: tuple[int, ...]) -> Tally:
+def full_disk(scene: Scene, sizes: Iterable[int], commands: Collection[str] = WRITERS) -> Tally:
     """No file may grow beyond a size; where this process may mount one, a file system that is full or read-only."""
     tally = Tally("runs on a full or read-only disk")
     for size in sizes:
-        for name, command, place in _writers(scene):
+        for name, command, place in _writers(scene, commands):
             _try(tally, scene, f"{name}, {size} bytes a file", command, place, NoRoomForFiles(size))
     with _small_disk(scene.work / "disk") as disk:
         if disk is not None:
-            _on_small_disk(tally, scene, disk)
-    _read_only(tally, scene)
+            _on_small_disk(tally, scene, disk, commands)
+    _read_only(tally, scene, commands)
     tally.attempt("the next run", lambda: scene.run(scene.analyse(scene.analysed)), lambda e: _next(scene, e))
     return tally
 
 
-def short_memory(scene: Scene, more: tuple[int, ...]) -> Tally:
+def short_memory(scene: Scene, more: Iterable[int], stages: Collection[str] = STAGES) -> Tally:
     """A run that gets only so much more memory from a stage on."""
     tally = Tally("runs short of memory")
     for size in more:
-        for stage in STAGES:
+        for stage in stages:
             fault = NoMoreMemory(stage, size)
             _try(tally, scene, f"{stage}, {size // MIB} MiB more", scene.analyse, scene.analysed, fault, may_pass=True)
+    tally.attempt("the next run", lambda: scene.run(scene.analyse(scene.analysed)), lambda e: _next(scene, e))
     return tally
 
 
-def changed_weights(scene: Scene) -> Tally:
-    """One bit of a weights file is another one, or the file is gone."""
+def changed_weights(scene: Scene, ways: Collection[str] = CHANGED) -> Tally:
+    """One bit of a weights file is another one, or the file is cut, empty or gone."""
     tally = Tally("weights changed or gone")
     for file in sorted(path for path in scene.models.glob("*/models/*") if path.is_file()):
         content = file.read_bytes()
         middle = len(content) // 2
-        for how, changed in (
-            ("a bit", content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]),
-            ("cut", content[:middle]),
-            ("empty", b""),
-            ("gone", None),
-        ):
+        changes: dict[str, bytes | None] = {
+            "a bit": content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :],
+            "cut": content[:middle],
+            "empty": b"",
+            "gone": None,
+        }
+        for how in ways:
+            changed = changes[how]
             file.unlink() if changed is None else file.write_bytes(changed)
             _try(tally, scene, f"{file.name}, {how}", scene.analyse, scene.analysed, status=4)
             file.write_bytes(content)
@@ -150,11 +159,18 @@ def clock_set_back(scene: Scene) -> Tally:
 QUIET_REVIEW = ["--device", "cpu", "--progress", "jsonl"]
 
 
-def _writers(scene: Scene) -> Iterator[tuple[str, Callable[[Path], list[str]], Path]]:
-    yield "analyse", scene.analyse, scene.analysed
-    yield "compare", scene.compare, scene.compared
-    yield "export", scene.export, scene.exported
-    yield "report", lambda out: ["report", str(out)], scene.analysed
+def _writers(scene: Scene, commands: Collection[str]) -> Iterator[tuple[str, Callable[[Path], list[str]], Path]]:
+    def report(out: Path) -> list[str]:
+        return ["report", str(out)]
+
+    if "analyse" in commands:
+        yield "analyse", scene.analyse, scene.analysed
+    if "compare" in commands:
+        yield "compare", scene.compare, scene.compared
+    if "export" in commands:
+        yield "export", scene.export, scene.exported
+    if "report" in commands:
+        yield "report", report, scene.analysed
 
 
 def _try(
@@ -171,7 +187,7 @@ def _try(
     """A run that is killed, or ends with a status and a sentence; what it would have replaced stays."""
     kept = _copy(place)
     ended = scene.run(command(place), fault)
-    if ended.killed:
+    if ended.killed or (may_pass and ended.status < 0):  # a native library may die where it gets no memory
         put_right(place)
         _count(tally, name, ended, scene.changed(place))
     elif may_pass:
@@ -227,8 +243,8 @@ def _reviewed(scene: Scene) -> Callable[[Ended], str]:
     return wrong
 
 
-def _read_only(tally: Tally, scene: Scene) -> None:
-    for name, command, place in _writers(scene):
+def _read_only(tally: Tally, scene: Scene, commands: Collection[str]) -> None:
+    for name, command, place in _writers(scene, commands):
         closed = place if name == "export" else place.parent
         mode = closed.stat().st_mode
         closed.chmod(0o555)
@@ -243,9 +259,9 @@ def _try_in_place(tally: Tally, scene: Scene, name: str, command: Callable[[Path
     _count(tally, name, ended, ended.unless(3) or scene.changed(place))
 
 
-def _on_small_disk(tally: Tally, scene: Scene, disk: Path) -> None:
+def _on_small_disk(tally: Tally, scene: Scene, disk: Path, commands: Collection[str]) -> None:
     """Earlier results on a disk that has no room for new ones, then on one that is read-only."""
-    for name, command, place in _writers(scene):
+    for name, command, place in _writers(scene, commands):
         there = disk / place.name
         if name != "report":
             shutil.copytree(place, there)
@@ -263,6 +279,18 @@ def _on_small_disk(tally: Tally, scene: Scene, disk: Path) -> None:
         subprocess.run(["mount", "-o", "remount,rw", str(disk)], check=True)
         if name != "analyse":
             shutil.rmtree(there)
+
+
+def everything(scene: Scene) -> Iterator[Callable[[], Tally]]:
+    """The long form, a row of the table each."""
+    yield lambda: killed_at_stages(scene)
+    yield lambda: killed_while_writing(scene, 12)
+    yield lambda: full_disk(scene, (1024, 100_000))
+    yield lambda: short_memory(scene, (8 * MIB, 64 * MIB))
+    yield lambda: changed_weights(scene)
+    yield lambda: two_at_once(scene)
+    yield lambda: clock_set_back(scene)
+    yield lambda: nothing_identifies(scene, (scene.analysed, scene.before, scene.compared, scene.exported))
 
 
 @contextmanager

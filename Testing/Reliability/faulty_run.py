@@ -28,8 +28,10 @@ QUIET = ["--device", "cpu", "--progress", "jsonl"]
 AT = "--at=" + ",".join(f"{value:g}" for value in NODULE_LPS_MM)
 SURE = ["--threshold", "1.0"]  # nothing but the nodule at the point
 STAGES = ("load", "lungs", "detect", "segment", "classify", "write")
-PRELOADED = ["faulty_run", "LungNoduleCADLib.pipeline", "LungNoduleCADLib.report.export", "LungNoduleCADLib.cli.desk",
-             "LungNoduleCADLib.report.pdf", "LungNoduleCADLib.report.figures", "highdicom", "xgboost"]  # fmt: skip
+PRELOADED = ["faulty_run", "LungNoduleCADLib.backends.choose", "LungNoduleCADLib.nodules.detector",
+             "LungNoduleCADLib.pipeline", "LungNoduleCADLib.report.export", "LungNoduleCADLib.report.write",
+             "LungNoduleCADLib.cli.desk", "LungNoduleCADLib.report.pdf", "LungNoduleCADLib.report.figures",
+             "LungNoduleCADLib.classification.gradcam", "torch", "monai", "highdicom", "xgboost"]  # fmt: skip
 LONGEST_S = 600.0
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 

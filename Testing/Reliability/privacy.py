@@ -6,12 +6,14 @@ import gzip
 import io
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pydicom
+from PIL import Image
 from pydicom.datadict import DicomDictionary
 from pydicom.dataset import Dataset
 from pydicom.uid import SecondaryCaptureImageStorage, generate_uid
@@ -27,13 +29,17 @@ TEXT_VRS = {"AE", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT"}
 GROUPS = range(0x0008, 0x0055)
 MODULES_OF_THE_SCAN = ("patient", "general-study", "patient-study", "clinical-trial-subject", "clinical-trial-study")
 BURNT_IN = np.frombuffer(np.random.default_rng(7).bytes(64), np.uint8)
+BURNT_IN_BYTES = (
+    BURNT_IN.tobytes(),
+    *((BURNT_IN.astype(np.int16) + intercept).astype("<i2").tobytes() for intercept in (0, -1024)),
+)
 
 
 def mark_series(folder: Path) -> None:
     """Every text element of every header, private ones and such in sequences too, and every file name gets the mark."""
     for number, path in enumerate(sorted(folder.glob("*.dcm"))):
         dataset = pydicom.dcmread(path)
-        _mark_texts(dataset)
+        dataset.update(_marked_texts())
         _mark_privates(dataset)
         dataset.PatientID, dataset.PatientBirthDate = f"{MARK}-4711", BIRTH_DATE
         nested = Dataset()
@@ -43,11 +49,14 @@ def mark_series(folder: Path) -> None:
         path.unlink()
 
 
-def _mark_texts(dataset: Dataset) -> None:
+@cache
+def _marked_texts() -> Dataset:
+    dataset = Dataset()
     for tag, (vr, _, _, retired, keyword) in DicomDictionary.items():
         if vr in TEXT_VRS and not retired and keyword and tag >> 16 in GROUPS:
             value = f"https://{MARK}.org" if vr == "UR" else MARK
             setattr(dataset, keyword, f"{MARK}^Jane" if vr == "PN" else value)
+    return dataset
 
 
 def _mark_privates(dataset: Dataset) -> None:
@@ -81,7 +90,7 @@ def marks_in(path: Path) -> list[str]:
 def _holds(data: bytes) -> bool:
     lower = data.lower()
     encoded = (mark.encode(encoding) for mark in MARKS for encoding in ("utf-8", "utf-16-le", "utf-16-be"))
-    return any(mark in lower for mark in encoded) or BURNT_IN.tobytes() in data
+    return any(mark in lower for mark in encoded) or any(pixels in data for pixels in BURNT_IN_BYTES)
 
 
 def _unpacked(path: Path, content: bytes) -> Iterator[tuple[str, bytes]]:
@@ -92,6 +101,9 @@ def _unpacked(path: Path, content: bytes) -> Iterator[tuple[str, bytes]]:
         yield "voxels", gzip.decompress(packed) if b"gzip" in header else packed
     if path.suffix == ".pdf":
         yield from _of_pdf(content)
+    if path.suffix == ".png":
+        with Image.open(path) as picture:
+            yield "pixels", np.asarray(picture.convert("L")).tobytes()
     for start in (match.start() for match in re.finditer(rb"\x78[\x01\x5e\x9c\xda]", content)):
         try:
             yield f"compressed bytes at {start}", zlib.decompressobj().decompress(content[start:])
@@ -127,10 +139,10 @@ def _in_dicom(path: Path) -> Iterator[str]:
             yield "pixels"
 
 
-def nothing_identifies(scene: Scene) -> Tally:
-    """Everything that ``analyse``, ``compare``, ``export`` and ``report`` wrote and said of marked scans."""
+def nothing_identifies(scene: Scene, outs: Iterable[Path]) -> Tally:
+    """Everything that runs on marked scans wrote to ``outs``, and all that they said."""
     tally = Tally("files, reports and logs searched for who was scanned")
-    for out in (scene.analysed, scene.before, scene.compared, scene.exported):
+    for out in outs:
         for path in sorted(path for path in out.rglob("*") if path.is_file()):
             name = str(path.relative_to(scene.results))
             tally.attempt(name, lambda path=path: marks_in(path), "; ".join)

@@ -71,7 +71,10 @@ def write_models(folder: Path) -> Path:
     settings = json.loads(outlines.read_text(encoding="utf-8"))
     patch = settings["patch"] | {"spacings_mm": [1.0, 2.0]}
     thresholds = {mm: settings["thresholds"][mm] for mm in ("1", "2")}
-    _change(outlines, members=settings["members"][:1], patch=patch, thresholds=thresholds)
+    member, *others = settings["members"]
+    for other in others:
+        (folder / OUTLINES / other["file"]).unlink()
+    _change(outlines, members=[member], patch=patch, thresholds=thresholds)
     target = folder / ENCODER
     shutil.copytree(find_bundle(ENCODER).path, target, ignore=shutil.ignore_patterns("*.safetensors", "docs"))
     torch.manual_seed(0)
@@ -79,7 +82,8 @@ def write_models(folder: Path) -> Path:
     weights.parent.mkdir(exist_ok=True)
     save_file({key: tensor.contiguous() for key, tensor in network.state_dict().items()}, weights)
     members = [{"held_out_fold": None, "file": "models/one.safetensors"}]
-    _change(target / "configs/inference.json", arguments=NARROW, members=members)
+    patch = {"size": 16, "spacing_mm": 1.6}
+    _change(target / "configs/inference.json", arguments=NARROW, members=members, patch=patch)
     digest = hashlib.sha256(weights.read_bytes()).hexdigest()
     _change(target / "configs/metadata.json", weights_sha256={"models/one.safetensors": digest})
     return folder
