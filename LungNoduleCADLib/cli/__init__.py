@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
-from contextlib import suppress
 from importlib import import_module
 from typing import NoReturn
 
@@ -72,13 +70,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _no_room(error: Exception) -> OutputError:
-    """Of stdout or of temporary files; a full stdout gets no more, or Python would fail on it once more at its end."""
-    with suppress(ValueError):
-        try:
-            sys.stdout.flush()
-        except OSError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    todo = "make room for output and temporary files (TMPDIR)"
+    todo = "make room for what is printed and for temporary files (TMPDIR)"
     return OutputError("There is no room to write", got=getattr(error, "strerror", "") or "", todo=todo)
 
 

@@ -285,7 +285,7 @@ def everything(scene: Scene) -> Iterator[Callable[[], Tally]]:
     """The long form, a row of the table each."""
     yield lambda: nothing_identifies(scene, (scene.analysed, scene.before, scene.compared, scene.exported))
     yield lambda: killed_at_stages(scene)
-    yield lambda: killed_while_writing(scene, 12)
+    yield lambda: killed_while_writing(scene, 8)
     yield lambda: full_disk(scene, (1024, 100_000))
     yield lambda: short_memory(scene, (8 * MIB, 64 * MIB))
     yield lambda: changed_weights(scene)

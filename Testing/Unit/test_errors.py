@@ -81,13 +81,25 @@ def test_other_errors_are_no_lack_of_memory() -> None:
     assert not is_lack_of_memory(OSError(28, "No space left on device"))
 
 
+@pytest.mark.parametrize(
+    ("command", "said_first"),
+    [
+        (["info"], "There is no room to write: got No space left on device; "),
+        (["analyse", "nowhere", "-o", "out", "--progress", "jsonl"], "There is nothing to read: "),
+    ],
+)
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
-def test_a_full_disk_under_stdout_is_said_in_one_sentence(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_what_is_wrong_is_said_in_one_sentence_also_where_stdout_is_full(
+    command: list[str],
+    said_first: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
+    monkeypatch.chdir(tmp_path)
     with Path("/dev/full").open("w") as full:
         monkeypatch.setattr("sys.stdout", full)
-        assert main(["info"]) == OutputError.exit_code
+        assert main(command) == OutputError.exit_code
     said = capsys.readouterr().err
     assert said.count("\n") == 1
-    assert said.startswith("There is no room to write: got No space left on device; ")
+    assert said.startswith(said_first)
