@@ -68,12 +68,25 @@ _LACK_OF_MEMORY = (
     *("failed to map segment", "can't start new thread"),
 )
 
+# All that oneDNN says; of what it has no code for it speaks of a descriptor.
+_ONEDNN_FAILED = ("could not create a primitive", "could not execute a primitive", "could not create a memory object")
+
 
 def is_lack_of_memory(error: BaseException) -> bool:
     """Whether memory ran out, by the type or by the words of whichever library noticed."""
     if isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM:
         return True
-    return isinstance(error, (RuntimeError, ImportError)) and any(w in str(error).lower() for w in _LACK_OF_MEMORY)
+    said = str(error).lower().rstrip()
+    named = any(words in said for words in _LACK_OF_MEMORY) or said.endswith(_ONEDNN_FAILED)
+    return isinstance(error, (RuntimeError, ImportError)) and named
+
+
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)
+
+
+def is_lack_of_room(error: BaseException) -> bool:
+    """Whether a disk is full, or takes nothing."""
+    return isinstance(error, OSError) and error.errno in _NO_ROOM
 
 
 class Cancelled(LungNoduleCADError):

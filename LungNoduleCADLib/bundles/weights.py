@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from LungNoduleCADLib.bundles.spec import Bundle
-from LungNoduleCADLib.errors import ModelError
+from LungNoduleCADLib.errors import ModelError, is_lack_of_memory
 
 
 def sha256_of(file: Path) -> str:
@@ -62,6 +62,8 @@ def load_network(bundle: Bundle, device: str, relative: str = "models/model.safe
     try:
         network.load_state_dict(load_tensors(bundle, relative))
     except RuntimeError as error:
+        if is_lack_of_memory(error):
+            raise
         raise ModelError(
             f"The weights of {bundle.name} do not fit its network", got=str(error).splitlines()[0]
         ) from error

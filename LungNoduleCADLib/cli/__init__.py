@@ -9,7 +9,15 @@ from typing import NoReturn
 
 from LungNoduleCADLib import RESEARCH_USE_ONLY, __version__
 from LungNoduleCADLib.cli.console import say_error
-from LungNoduleCADLib.errors import Cancelled, LungNoduleCADError, MemoryShortage, UsageError, is_lack_of_memory
+from LungNoduleCADLib.errors import (
+    Cancelled,
+    LungNoduleCADError,
+    MemoryShortage,
+    OutputError,
+    UsageError,
+    is_lack_of_memory,
+    is_lack_of_room,
+)
 
 VERBS = (
     *("series", "analyse", "compare", "batch", "review", "report", "export", "send", "fetch", "demo", "phantom"),
@@ -43,7 +51,9 @@ def main(arguments: list[str] | None = None) -> int:
     parsed = argparse.Namespace()
     try:
         parsed = build_parser().parse_args(arguments)
-        return int(parsed.run(parsed) or 0)
+        status = int(parsed.run(parsed) or 0)
+        sys.stdout.flush()
+        return status
     except KeyboardInterrupt:
         return say_error(Cancelled(), parsed)
     except LungNoduleCADError as error:
@@ -52,9 +62,16 @@ def main(arguments: list[str] | None = None) -> int:
         sys.stderr.close()
         return 1
     except Exception as error:
-        if not is_lack_of_memory(error):
-            raise
-        return say_error(_memory_shortage(error), parsed)
+        if is_lack_of_memory(error):
+            return say_error(_memory_shortage(error), parsed)
+        if is_lack_of_room(error):
+            return say_error(_no_room(error), parsed)
+        raise
+
+
+def _no_room(error: Exception) -> OutputError:
+    todo = "make room for what is printed and for temporary files (TMPDIR)"
+    return OutputError("There is no room to write", got=getattr(error, "strerror", "") or "", todo=todo)
 
 
 def _memory_shortage(error: Exception) -> MemoryShortage:

@@ -51,8 +51,12 @@ def add_device_option(parser: argparse.ArgumentParser) -> None:
 
 def say_error(error: LungNoduleCADError, arguments: argparse.Namespace) -> int:
     """One sentence on stderr (and a JSON line for the panel); returns the exit code."""
-    if getattr(arguments, "progress", None) == "jsonl":
-        emit({"error": str(error), "kind": type(error).__name__})
+    try:
+        sys.stdout.flush()
+        if getattr(arguments, "progress", None) == "jsonl":
+            emit({"error": str(error), "kind": type(error).__name__})
+    except OSError:  # full or closed: it gets nothing more, or Python would fail on it once again at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     print(str(error), file=sys.stderr)
     return error.exit_code
 

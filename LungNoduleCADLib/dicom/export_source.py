@@ -22,6 +22,8 @@ from LungNoduleCADLib.errors import InputError
 _IDENTIFIERS = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "FrameOfReferenceUID")
 _MAY_BE_EMPTY = ("PatientID", "PatientName", "PatientBirthDate", "PatientSex", "AccessionNumber", "StudyID",
                  "StudyDate", "StudyTime", "ReferringPhysicianName")  # fmt: skip
+# Free text, and of a module that no CT has: a new object must have the first, but not what it says.
+_EMPTIED, _TAKEN_OUT = ("PositionReferenceIndicator",), ("ContainerIdentifier", "ContainerDescription")
 _STEP_TOLERANCE, _PLACE_TOLERANCE = 0.01, 0.1
 
 
@@ -163,6 +165,10 @@ def _complete(dataset: Dataset, source: SourceSeries) -> None:
     for keyword in _MAY_BE_EMPTY:
         if keyword not in dataset or not _readable(dataset, keyword):
             setattr(dataset, keyword, "")
+    for keyword in _EMPTIED:
+        setattr(dataset, keyword, "")
+    for keyword in _TAKEN_OUT:
+        dataset.pop(keyword, None)
     if source.frames:
         _share_geometry(dataset)
     else:

@@ -21,7 +21,7 @@ from LungNoduleCADLib.errors import OutputError, UsageError
 from LungNoduleCADLib.guidelines.lung_rads_2022 import READER
 from LungNoduleCADLib.report import findings_json, growth_words, words
 from LungNoduleCADLib.report.claim import claimed
-from LungNoduleCADLib.report.folder import is_result
+from LungNoduleCADLib.report.folder import is_result, reason
 from LungNoduleCADLib.report.reread import read_study
 from LungNoduleCADLib.report.segmentation import CATEGORY_COLORS, LUNG_COLORS, UNCATEGORISED
 from LungNoduleCADLib.report.values import day
@@ -264,7 +264,7 @@ def _placed(folder: Path, out: Path) -> Iterator[Path]:
     except OSError as error:
         raise OutputError(
             f"The export could not be written to {folder}",
-            got=error.strerror or str(error),
+            got=reason(error),
             todo="check its disk and rights, or choose another folder",
         ) from error
 

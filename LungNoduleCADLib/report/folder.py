@@ -5,7 +5,6 @@ What a run that was killed left beside a folder, the next one that looks at it p
 
 from __future__ import annotations
 
-import errno
 import os
 import re
 import secrets
@@ -14,14 +13,13 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-from LungNoduleCADLib.errors import OutputError
+from LungNoduleCADLib.errors import OutputError, is_lack_of_room
 from LungNoduleCADLib.report.claim import claimed
 
 RESULT_FILES = ("findings.json", "run.json")
 UNFINISHED = ".partial-"  # before a file's name, which keeps its ending: writers go by it
 _WRITE_BITS = 0o222
 _TICK_NS = 1_000_000
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)
 
 
 def is_result(folder: Path) -> bool:
@@ -188,9 +186,21 @@ def _not_written(error: BaseException, *folders: Path) -> str | None:
     """What a full or read-only disk, or a path in one of the folders, has to do with an error; ``None``: nothing."""
     if not isinstance(error, OSError):
         return None
-    named = [Path(os.fsdecode(name)) for name in (error.filename, error.filename2) if isinstance(name, (str, bytes))]
-    concerned = error.errno in _FULL or any(path.is_relative_to(folder) for path in named for folder in folders)
-    return (error.strerror or str(error)) if concerned else None
+    names = (
+        [copied[1] for copied in error.args[0]]
+        if isinstance(error, shutil.Error)
+        else [error.filename, error.filename2]
+    )
+    named = [Path(os.fsdecode(name)) for name in names if isinstance(name, (str, bytes))]
+    concerned = is_lack_of_room(error) or any(path.is_relative_to(folder) for path in named for folder in folders)
+    return reason(error) if concerned else None
+
+
+def reason(error: OSError) -> str:
+    """What the operating system says of it; of files copied together, what it says of the first."""
+    if isinstance(error, shutil.Error):
+        return str(error.args[0][0][2]).rpartition("] ")[2].partition(": ")[0]
+    return error.strerror or str(error)
 
 
 def _put_in_place(partial: Path, out: Path) -> None:

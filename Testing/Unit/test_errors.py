@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from LungNoduleCADLib.cli import main
@@ -57,6 +59,7 @@ def test_what_was_found_is_cut_and_stays_on_one_line() -> None:
         RuntimeError("std::bad_alloc"),
         OSError(12, "Cannot allocate memory"),
         ImportError("failed to map segment from shared object"),
+        RuntimeError("could not create a primitive"),
     ],
 )
 def test_whoever_ran_out_of_memory_it_is_said_in_a_sentence(
@@ -74,4 +77,29 @@ def test_whoever_ran_out_of_memory_it_is_said_in_a_sentence(
 
 def test_other_errors_are_no_lack_of_memory() -> None:
     assert not is_lack_of_memory(RuntimeError("size mismatch"))
+    assert not is_lack_of_memory(RuntimeError("could not create a primitive descriptor for a convolution"))
     assert not is_lack_of_memory(OSError(28, "No space left on device"))
+
+
+@pytest.mark.parametrize(
+    ("command", "said_first"),
+    [
+        (["info"], "There is no room to write: got No space left on device; "),
+        (["analyse", "nowhere", "-o", "out", "--progress", "jsonl"], "There is nothing to read: "),
+    ],
+)
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_what_is_wrong_is_said_in_one_sentence_also_where_stdout_is_full(
+    command: list[str],
+    said_first: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with Path("/dev/full").open("w") as full:
+        monkeypatch.setattr("sys.stdout", full)
+        assert main(command) == OutputError.exit_code
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert said.startswith(said_first)

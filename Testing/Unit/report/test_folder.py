@@ -1,4 +1,5 @@
 import os
+import shutil
 
 import pytest
 
@@ -104,6 +105,18 @@ def test_a_full_disk_is_said_in_one_sentence(tmp_path):
             raise OSError(28, "No space left on device")
 
     with pytest.raises(OutputError, match="No space left on device"):
+        fail()
+    assert not any(tmp_path.iterdir())
+
+
+def test_a_disk_that_is_full_while_files_are_copied_is_said_in_one_sentence(tmp_path):
+    why = "[Errno 28] No space left on device: 'a' -> 'b'"
+
+    def fail():
+        with new_results(tmp_path / "out") as folder:
+            raise shutil.Error([("a", str(folder / "a"), why), ("b", str(folder / "b"), why)])
+
+    with pytest.raises(OutputError, match="got No space left on device;"):
         fail()
     assert not any(tmp_path.iterdir())
 
