@@ -38,7 +38,7 @@ from tally import Tally  # noqa: E402
 
 FOUND = HERE / "found"
 MOST_MEMORY = 6 * 2**30  # bytes of address space; what the libraries map included
-MOST_SECONDS = 30  # a case
+MOST_SECONDS = 20  # a case
 CHUNK = 1000  # cases a process
 LONG = 50_000
 SHARED_MEMORY = Path("/dev/shm")

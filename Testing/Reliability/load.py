@@ -10,15 +10,20 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from chest_series import chest
 from tally import Tally
 
+from LungNoduleCADLib.domain.ct import CtVolume
+
 ROOT = Path(__file__).resolve().parents[2]
-TINY: dict[str, Any] = {"shape_kji": (72, 96, 96), "spacing_kji_mm": (3.0, 3.3, 3.3)}
-THIN: dict[str, Any] = {"shape_kji": (1000, 512, 512), "spacing_kji_mm": (0.5, 0.68, 0.68)}
+COARSE: dict[str, Any] = {"shape_kji": (250, 256, 256), "spacing_kji_mm": (2.0, 1.36, 1.36)}
+FINER = (4, 2, 2)  # times, to 1,000 slices of 512 x 512
+NODULE_LPS_MM = (-42.0, 20.0, 54.0)  # of the tiny scan
 WARM_UP = 2  # analyses, in which networks and fonts are loaded
 MOST_GROWTH_MB = 2.0  # an analysis, on the long run
 MOST_NOISE_MB = 60.0  # between any two analyses: what allocators keep
@@ -31,7 +36,7 @@ def analyses_in_a_row(count: int) -> Tally:
     """A tiny scan, analysed again and again by one process: no file, handle or memory may stay behind."""
     tally = Tally(f"{count + WARM_UP} analyses in a row")
     with tempfile.TemporaryDirectory() as work:
-        scan = _written(TINY, Path(work))
+        scan = _tiny_scan(Path(work))
         told = _in_own_process(_analyse_repeatedly, scan, count + WARM_UP)
     for number, after in enumerate(told):
         left = sorted(set(after["left"]) - set(told[0]["left"])) if number else []
@@ -51,7 +56,7 @@ def many_candidates() -> Tally:
     """A scan in which a reader points at 200 places: each is outlined, measured, characterised and on the report."""
     tally = Tally(f"{MANY_CANDIDATES} candidates within {MOST_GB_OF_MANY:g} GB")
     with tempfile.TemporaryDirectory() as work:
-        scan = _written(TINY, Path(work))
+        scan = _tiny_scan(Path(work))
         places = [f"--at={','.join(f'{v:.1f}' for v in place)}" for place in _places_in_lungs(scan)]
         tally.attempt("analyse", lambda: _analysed(scan, places), lambda result: _wrong(tally, result, MOST_GB_OF_MANY))
     return tally
@@ -59,19 +64,37 @@ def many_candidates() -> Tally:
 
 def thousand_slices() -> Tally:
     """A whole scan of 0.5 mm slices, as DICOM, through the command line."""
-    tally = Tally(f"{THIN['shape_kji'][0]} slices of 0.5 mm within {MOST_GB_OF_THIN:g} GB")
+    tally = Tally(f"1,000 slices of 0.5 mm within {MOST_GB_OF_THIN:g} GB")
     with tempfile.TemporaryDirectory() as work:
-        scan = _in_own_process(_written, THIN, Path(work))
+        scan = _in_own_process(_thin_scan, Path(work))
         tally.attempt("analyse", lambda: _analysed(scan, ()), lambda result: _wrong(tally, result, MOST_GB_OF_THIN))
     return tally
 
 
-def _written(grid: dict[str, Any], folder: Path) -> Path:
-    """A phantom of this grid as a DICOM series."""
+def _tiny_scan(folder: Path) -> Path:
+    """24 slices of 40 x 48 with a ball in the right lung, at NODULE_LPS_MM."""
+    from LungNoduleCADLib.phantom.dicom import write_dicom_series
+
+    ct = chest()
+    k, j, i = np.rint(ct.geometry.to_kji(NODULE_LPS_MM)).astype(int)
+    ct.hu[k - 3 : k + 4, j - 1 : j + 1, i - 1 : i + 1] = 30
+    write_dicom_series(ct, folder / "scan")
+    return folder / "scan"
+
+
+def _thin_scan(folder: Path) -> Path:
+    """A phantom, interpolated: memory would not do to make it as fine as this."""
+    import SimpleITK as sitk
+
+    from LungNoduleCADLib.imaging.sitk_bridge import geometry_of, to_sitk
     from LungNoduleCADLib.phantom.dicom import write_dicom_series
     from LungNoduleCADLib.phantom.thorax import make_phantom
 
-    write_dicom_series(make_phantom(**grid).ct, folder / "scan")
+    coarse = make_phantom(**COARSE).ct
+    image = to_sitk(coarse.hu, coarse.geometry)
+    fine = sitk.Expand(image, FINER[::-1], sitk.sitkLinear)
+    hu, series = sitk.GetArrayFromImage(fine), replace(coarse.series, slice_thickness_mm=fine.GetSpacing()[2])
+    write_dicom_series(CtVolume(hu, geometry_of(fine), series), folder / "scan")
     return folder / "scan"
 
 
@@ -102,7 +125,9 @@ def _analyse_repeatedly(scan: Path, times: int) -> list[dict[str, Any]]:
     with tempfile.TemporaryDirectory() as parent, tempfile.TemporaryDirectory() as temporary:
         tempfile.tempdir = temporary
         for _ in range(times):
-            Session("cpu", None, None, command="analyse").analyse(scan, Path(parent, "out"))
+            Session("cpu", None, None, command="analyse").analyse(
+                scan, Path(parent, "out"), points_lps_mm=[NODULE_LPS_MM]
+            )
             gc.collect()
             told.append(
                 {
