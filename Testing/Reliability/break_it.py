@@ -66,7 +66,7 @@ def _tries(count: int, objects: Path, state: Path | None) -> dict[str, Callable[
         tries["pixels"] = lambda: pixels_of_other_projects(objects)
     for what in TARGETS:
         tries[f"mutated {what}"] = lambda what=what: fuzz(what, count, state=state)
-        tries[f"kept {what}"] = lambda what=what: kept_cases(what)
+    tries["kept"] = kept_cases
     tries["load: in a row"] = lambda: analyses_in_a_row(ANALYSES[count])
     if count == LONG:
         tries |= {"load: candidates": many_candidates, "load: slices": thousand_slices}

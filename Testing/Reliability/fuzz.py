@@ -25,7 +25,7 @@ import traceback
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -66,15 +66,17 @@ def fuzz(what: str, count: int, first: int = 0, state: Path | None = None) -> Ta
     return tally
 
 
-def kept_cases(what: str) -> Tally:
+def kept_cases() -> Tally:
     """The cases in ``found/``."""
-    tally = Tally(f"{what} that were found")
-    with _quick_folder() as seeds:
-        TARGETS[what].seeds(seeds)
-        for case in sorted((FOUND / what).glob("*")):
-            found = _files(case)[0]
-            with _exchanged(seeds / found.relative_to(case), found.read_bytes()) as file:
-                tally.attempt(case.name, lambda file=file: TARGETS[what].read(file), lambda _: "", may_refuse=True)
+    tally = Tally("files that did harm once")
+    for what, target in TARGETS.items():
+        with _quick_folder() as seeds:
+            target.seeds(seeds)
+            for case in sorted((FOUND / what).glob("*")):
+                found = _files(case)[0]
+                with _exchanged(seeds / found.relative_to(case), found.read_bytes()) as file:
+                    read = partial(target.read, file)
+                    tally.attempt(case.name, read, lambda _: "", may_refuse=True)
     return tally
 
 
