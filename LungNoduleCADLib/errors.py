@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 
-LONGEST_GOT = 240  # characters of what was found; the rest is cut
+LONGEST_PART = 240  # characters of what was expected or found; the rest is cut
 
 
 class LungNoduleCADError(Exception):
@@ -20,13 +20,15 @@ class LungNoduleCADError(Exception):
         super().__init__(what, expected, got, todo)
 
     def __str__(self) -> str:
-        got = str(self.got)
-        got = got if len(got) <= LONGEST_GOT else got[:LONGEST_GOT].rstrip() + "…"
-        found = ", ".join(
-            part for part in (f"expected {self.expected}" if self.expected else "", f"got {got}" if got else "") if part
-        )
+        parts = (("expected", _cut(self.expected)), ("got", _cut(self.got)))
+        found = ", ".join(f"{name} {part}" for name, part in parts if part)
         sentence = self.what.rstrip(".") + (f": {found}" if found else "")
         return " ".join((sentence + (f"; {self.todo.rstrip('.')}." if self.todo else ".")).splitlines())
+
+
+def _cut(part: object) -> str:
+    text = str(part)
+    return text if len(text) <= LONGEST_PART else text[:LONGEST_PART].rstrip() + "…"
 
 
 class UsageError(LungNoduleCADError):

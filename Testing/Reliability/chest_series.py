@@ -32,16 +32,16 @@ Change = Callable[[Path], None]
 SLICES = 24
 
 
-def chest() -> CtVolume:
-    """24 slices of 40 x 48: two lungs in tissue in air, with ramps along two edges that tell the axes apart."""
-    hu = np.full((SLICES, 40, 48), -1000, np.int16)
-    hu[:, 6:36, 6:42] = 40
-    hu[2:22, 12:30, 10:20] = -850
-    hu[3:21, 12:30, 28:38] = -860
-    hu[0, 0, :] = np.arange(48) * 10
-    hu[:, 0, 0] = np.arange(SLICES) * 20
+def chest(slices: int = SLICES, rows: int = 40, columns: int = 48) -> CtVolume:
+    """Two lungs in tissue in air, with ramps along two edges that tell the axes apart."""
+    hu = np.full((slices, rows, columns), -1000, np.int16)
+    hu[:, 6 : rows - 4, 6 : columns - 6] = 40
+    hu[2 : slices - 2, 12 : rows - 10, 10 : columns - 28] = -850
+    hu[3 : slices - 3, 12 : rows - 10, 28 : columns - 10] = -860
+    hu[0, 0, :] = np.arange(columns) * 10
+    hu[:, 0, 0] = np.arange(slices) * 20
     series = SeriesDescription("1.2.3.4", "1.2.3", study_date=date(2024, 3, 1), kernel="B30f", slice_thickness_mm=2.0)
-    return CtVolume(hu, Geometry((SLICES, 40, 48), (-140.0, -120.0, 30.0), (2.0, 7.0, 7.0)), series)
+    return CtVolume(hu, Geometry((slices, rows, columns), (-140.0, -120.0, 30.0), (2.0, 7.0, 7.0)), series)
 
 
 def write_chest(folder: Path) -> list[Path]:
@@ -112,7 +112,7 @@ def _recoded(syntax: str) -> Change:
         for path in files(folder):
             dataset = pydicom.dcmread(path)
             if UID(syntax).is_encapsulated:
-                dataset.compress(syntax)
+                dataset.compress(syntax, generate_instance_uid=False)
             elif not UID(syntax).is_little_endian:
                 dataset.PixelData = dataset.pixel_array.byteswap().tobytes()
             fresh = Dataset(dataset)  # forgets how it was stored

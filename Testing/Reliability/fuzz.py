@@ -1,293 +1,218 @@
 """Mutated files: whatever bytes they hold, they are read or refused; no traceback, crash, hang or boundless memory.
 
 Every case is made from its number alone, so that one that was found can be made again. Cases run in processes of their
-own with bounded memory; a process that dies or stalls is a failed case.
+own with bounded memory; a process that dies or stalls is a failed case. Cases that were found are kept in ``found/``:
+<target>/<case>/<folder>/<file>, in place of the good file of that name.
+
+python Testing/Reliability/fuzz.py --state FILE [--target "DICOM files"] [--count 50000]
+
+goes on where FILE says that it stopped, after the cases that had failed; ``break_it.py --state FILE`` counts them.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import multiprocessing
 import os
-import queue
 import random
 import resource
 import shutil
+import signal
+import sys
 import tempfile
+import traceback
 import warnings
-from collections.abc import Callable
-from functools import cache
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-from tally import Tally
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE.parents[1]), str(HERE)]
 
-SEEDS = Path(__file__).parent / "seeds"
+from fuzz_targets import TARGETS  # noqa: E402
+from mutations import mutated  # noqa: E402
+from tally import Tally  # noqa: E402
+
+FOUND = HERE / "found"
 MOST_MEMORY = 6 * 2**30  # bytes of address space; what the libraries map included
-MOST_SECONDS = 30.0  # a case, the first one with what it has to import
-CHUNK = 250
-AS_IT_IS = -1
-PRELOADED = ["fuzz", "LungNoduleCADLib.dicom.load", "LungNoduleCADLib.training.verify", "torch", "xgboost"]
-
-NUMBERS = (0, 1, 2, 0x7F, 0x80, 0xFF, 0x7FFF, 0x8000, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFE, 0xFFFFFFFF)
-ODD_VALUES: tuple[Any, ...] = (
-    None, True, False, 0, -1, 1e308, -1e308, 10**400, 0.1, "", " ", "x" * 10000, "1e400", "\u0000", "\ud7ff", "../..",
-    [], {}, [[]], [None], {"": 0}, [0.0, 0.0, 0.0], "2024-13-45", "N1", -0.0,
-)  # fmt: skip
-
-UNCHANGED = random.Random(0)
-"""In place of a generator: the seed as it is."""
+MOST_SECONDS = 20  # a case
+CHUNK = 1000  # cases a process
+LONG = 50_000
+SHARED_MEMORY = Path("/dev/shm")
+PRELOADED = ["fuzz", "LungNoduleCADLib.dicom.load", "LungNoduleCADLib.training.verify",
+             "LungNoduleCADLib.classification.fusion", "jsonschema", "torch", "xgboost"]  # fmt: skip
+NEXT, PASSED = 0, 1  # what a process says of itself while it lives
 
 
-def _rng(number: int) -> random.Random:
-    return random.Random(number) if number >= 0 else UNCHANGED
+def fuzz(what: str, count: int, first: int = 0, state: Path | None = None) -> Tally:
+    """``count`` cases of a target, after those that are kept.
 
-
-def mutated_bytes(content: bytes, rng: random.Random) -> bytes:
-    """One to four changes: bits, integers, pieces cut, doubled, moved or filled."""
-    if rng is UNCHANGED:
-        return content
-    data = bytearray(content)
-    for _ in range(rng.randint(1, 4)):
-        if not data:
-            return bytes(data)
-        at = rng.randrange(len(data)) if rng.random() < 0.5 else rng.randrange(min(len(data), 1200))
-        length = rng.choice((1, 2, 4, 8, 64, 512))
-        kind = rng.randrange(7)
-        if kind == 0:
-            data[at] ^= 1 << rng.randrange(8)
-        elif kind == 1:
-            size = rng.choice((2, 4))
-            data[at : at + size] = (rng.choice(NUMBERS) & (256**size - 1)).to_bytes(size, "little")
-        elif kind == 2:
-            del data[at : at + length]
-        elif kind == 3:
-            data[at:at] = data[at : at + length]
-        elif kind == 4:
-            piece = rng.randrange(len(data))
-            data[at : at + length] = data[piece : piece + length]
-        elif kind == 5:
-            data[at : at + length] = bytes([rng.randrange(256)]) * length
-        else:
-            del data[at:]
-    return bytes(data)
-
-
-def mutated_json(content: bytes, rng: random.Random) -> bytes:
-    """Values exchanged for odd ones, keys dropped, renamed or added, lists doubled; at times only bytes are changed."""
-    if rng is UNCHANGED:
-        return content
-    if rng.random() < 0.15:
-        return mutated_bytes(content, rng)
-    document = json.loads(content)
-    for _ in range(rng.randint(1, 3)):
-        places = list(_places(document))
-        if not places:
-            break
-        parent, key = rng.choice(places)
-        kind = rng.randrange(6)
-        if kind <= 2:
-            parent[key] = rng.choice(ODD_VALUES)
-        elif kind == 3:
-            del parent[key]
-        elif kind == 4 and isinstance(parent, dict):
-            parent[rng.choice(("id", "extra", "", str(key).upper()))] = parent.pop(key)
-        elif isinstance(parent, list):
-            parent.extend(list(parent) * rng.choice((1, 3)))
-        else:
-            other, other_key = rng.choice(places)
-            parent[key] = json.loads(json.dumps(other.get(other_key) if isinstance(other, dict) else other[other_key]))
-    if rng.random() < 0.02:
-        return b"[" * 100000
-    return json.dumps(document, ensure_ascii=rng.random() < 0.5).encode("utf-8", "surrogatepass")
-
-
-def _places(node: Any) -> list[tuple[Any, Any]]:
-    found = []
-    items = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
-    for key, value in items:
-        found.append((node, key))
-        found += _places(value)
-    return found
-
-
-def a_dicom_file(number: int, work: Path) -> Any:
-    """One file of a series, or the whole of a multi-frame one, in six transfer syntaxes."""
-    from LungNoduleCADLib.dicom.load import decode_file, load_ct
-
-    rng = _rng(number)
-    seeds = _dicom_seeds()
-    folder = rng.choice(seeds)
-    victim = rng.choice(sorted(folder.iterdir()))
-    target = work / victim.name
-    target.write_bytes(mutated_bytes(victim.read_bytes(), rng))
-    if len(list(folder.iterdir())) == 1 or rng.random() < 0.1:
-        for other in folder.iterdir():
-            if other.name != victim.name:
-                shutil.copy(other, work)
-        return load_ct(work)
-    return decode_file(target)
-
-
-@cache
-def _dicom_seeds() -> list[Path]:
-    from chest_series import READ, write_chest
-
-    names = ("as it is", "enhanced multi-frame", "RLE", "JPEG 2000 lossless", "JPEG-LS lossless", "deflated",
-             "big endian", "implicit VR")  # fmt: skip
-    folders = []
-    for name in names:
-        folder = Path(tempfile.mkdtemp(prefix="seed"))
-        write_chest(folder)
-        READ[name](folder)
-        folders.append(folder)
-    return folders
-
-
-def an_image_file(number: int, work: Path) -> Any:
-    """NIfTI, NRRD and MetaImage."""
-    from LungNoduleCADLib.dicom.load import load_ct
-
-    rng = _rng(number)
-    seed = rng.choice(_image_seeds())
-    target = work / seed.name
-    target.write_bytes(mutated_bytes(seed.read_bytes(), rng))
-    return load_ct(target)
-
-
-@cache
-def _image_seeds() -> list[Path]:
-    import SimpleITK as sitk
-    from chest_series import chest
-
-    from LungNoduleCADLib.imaging.sitk_bridge import to_sitk
-
-    ct = chest()
-    folder = Path(tempfile.mkdtemp(prefix="seed"))
-    files = [folder / name for name in ("ct.nii", "ct.nii.gz", "ct.nrrd", "ct.mha")]
-    for file in files:
-        sitk.WriteImage(to_sitk(ct.hu, ct.geometry), str(file))
-    return files
-
-
-def a_findings_file(number: int, work: Path) -> Any:
-    """``findings.json`` of a results folder, read and written again."""
-    from LungNoduleCADLib.report.findings_json import read_findings, to_json
-
-    (work / "findings.json").write_bytes(_mutated_seed("findings.json", number))
-    return to_json(read_findings(work))
-
-
-def a_clinical_file(number: int, work: Path) -> Any:
-    """``clinical.json``, and the risk models on it."""
-    from LungNoduleCADLib.cli.work import read_clinical
-
-    (work / "clinical.json").write_bytes(_mutated_seed("clinical.json", number))
-    return read_clinical(work / "clinical.json")
-
-
-def a_model_bundle(number: int, work: Path) -> Any:
-    """The files of a bundle: taken, or said what is wrong; weights that were changed are never read."""
-    from LungNoduleCADLib.bundles.registry import find_bundle
-    from LungNoduleCADLib.bundles.spec import Bundle
-    from LungNoduleCADLib.training.verify import verify_bundle
-
-    rng = _rng(number)
-    source = find_bundle("nodule_fusion").path
-    target = work / source.name
-    shutil.copytree(source, target)
-    victim = rng.choice(sorted(file for file in target.rglob("*") if file.is_file()))
-    mutate = mutated_json if victim.suffix == ".json" and rng.random() < 0.7 else mutated_bytes
-    changed = mutate(victim.read_bytes(), rng)
-    weights = victim.parent.name == "models" and changed != victim.read_bytes()
-    victim.write_bytes(changed)
-    problems = verify_bundle(Bundle(target))
-    if weights and not problems:
-        raise AssertionError("changed weights were taken")
-    return problems
-
-
-def _mutated_seed(name: str, number: int) -> bytes:
-    return mutated_json((SEEDS / name).read_bytes(), _rng(number))
-
-
-TARGETS: dict[str, Callable[[int, Path], Any]] = {
-    "DICOM files": a_dicom_file,
-    "image files": an_image_file,
-    "findings.json": a_findings_file,
-    "clinical.json": a_clinical_file,
-    "model bundles": a_model_bundle,
-}
-
-
-def fuzz(what: str, count: int, first: int = 0) -> Tally:
-    """``count`` cases of a target, in processes that are replaced when they die or stall."""
-    tally = Tally(f"mutated {what}")
-    with tempfile.TemporaryDirectory() as work:
-        TARGETS[what](AS_IT_IS, Path(work))  # has to be taken
-    context = multiprocessing.get_context("forkserver")  # a fork of this process would wait for threads it has not
-    context.set_forkserver_preload(PRELOADED)
-    done = first
-    while done < first + count:
-        last = min(done + CHUNK, first + count)
-        results: Any = context.Queue()
-        process = context.Process(target=_run, args=(what, done, last, results))
-        process.start()
-        done = _collect(tally, process, results, done, last)
+    Parameters
+    ----------
+    state : a file that knows how far this went; ``first`` is then 0, and what had failed is tried again.
+    """
+    with _quick_folder() as seeds:
+        TARGETS[what].seeds(seeds)
+        for file in _files(seeds):
+            TARGETS[what].read(file)  # has to be taken
+        tally, again = _restored(what, state)
+        for numbers in (again, range(first + tally.tried, first + count)):
+            for start in range(0, len(numbers), CHUNK):
+                _chunk(what, seeds, numbers[start : start + CHUNK], tally)
+                _save(tally, state)
     return tally
 
 
-def _collect(tally: Tally, process: Any, results: Any, done: int, last: int) -> int:
-    """Take in what a process says, until its end, its death or a stall; returns the next case."""
-    while done < last:
-        try:
-            passed, sentence = results.get(timeout=MOST_SECONDS if process.is_alive() else 1.0)
-        except queue.Empty:
-            how = f"no answer within {MOST_SECONDS:g} s" if process.is_alive() else f"exit status {process.exitcode}"
+def kept_cases() -> Tally:
+    """The cases in ``found/``."""
+    tally = Tally("files that did harm once")
+    for what, target in TARGETS.items():
+        with _quick_folder() as seeds:
+            target.seeds(seeds)
+            for case in sorted((FOUND / what).glob("*")):
+                found = _files(case)[0]
+                with _exchanged(seeds / found.relative_to(case), found.read_bytes()) as file:
+                    read = partial(target.read, file)
+                    tally.attempt(case.name, read, lambda _: "", may_refuse=True)
+    return tally
+
+
+def made(seeds: Path, number: int) -> tuple[Path, bytes]:
+    """The case of a number: which file among the seeds, and what is in it instead."""
+    rng = random.Random(number)
+    folder = rng.choice(sorted(seeds.iterdir()))
+    victim = rng.choice(_files(folder))
+    return victim, mutated(victim, rng)
+
+
+def _chunk(what: str, seeds: Path, numbers: Sequence[int], tally: Tally) -> None:
+    """Cases in processes that are replaced when they die."""
+    context = multiprocessing.get_context("forkserver")  # a fork of this process would wait for threads it has not
+    context.set_forkserver_preload(PRELOADED)
+    while numbers:
+        at = context.RawArray("q", 2)
+        receiver, sender = context.Pipe(duplex=False)
+        process = context.Process(target=_run, args=(what, seeds, numbers, at, sender))
+        process.start()
+        sender.close()
+        with receiver:
+            while (said := _received(receiver)) is not None:
+                number, refused, sentence = said
+                if refused:
+                    tally.refuse(f"case {number}", sentence)
+                else:
+                    tally.fail(f"case {number}", sentence)
+        process.join()
+        tally.passed += at[PASSED]
+        tally.tried += at[NEXT]
+        if at[NEXT] < len(numbers):
+            stalled = process.exitcode == -signal.SIGALRM
+            how = f"no answer within {MOST_SECONDS} s" if stalled else f"exit status {process.exitcode}"
             tally.tried += 1
-            tally.fail(f"case {done}", how)
-            process.kill()
-            done += 1
-            break
-        tally.tried += 1
-        if passed is None:
-            tally.refuse(f"case {done}", sentence)
-        elif passed:
-            tally.passes()
-        else:
-            tally.fail(f"case {done}", sentence)
-        done += 1
-    process.join()
-    return done
+            tally.fail(f"case {numbers[at[NEXT]]}", how)
+        numbers = numbers[at[NEXT] + 1 :]
 
 
-def _run(what: str, first: int, last: int, results: Any) -> None:
+def _received(receiver: Any) -> tuple[int, bool, str] | None:
+    try:
+        return receiver.recv()
+    except EOFError:
+        return None
+
+
+def _run(what: str, seeds: Path, numbers: Sequence[int], at: Any, sender: Any) -> None:
+    from LungNoduleCADLib.dicom.headers import quiet_pydicom
+    from LungNoduleCADLib.errors import LungNoduleCADError
+
     resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY, MOST_MEMORY))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     warnings.simplefilter("ignore")
     silent = os.open(os.devnull, os.O_WRONLY)
     os.dup2(silent, 1)
     os.dup2(silent, 2)
-    from LungNoduleCADLib.dicom.headers import quiet_pydicom
-    from LungNoduleCADLib.errors import LungNoduleCADError
-
-    for number in range(first, last):
-        with tempfile.TemporaryDirectory() as work, quiet_pydicom():
+    with _quick_folder() as work, quiet_pydicom():
+        own = Path(shutil.copytree(seeds, work / "seeds"))
+        for number in numbers:
+            signal.alarm(MOST_SECONDS)  # ends the process, wherever it is
             try:
-                TARGETS[what](number, Path(work))
+                victim, content = made(own, number)
+                with _exchanged(victim, content) as file:
+                    TARGETS[what].read(file)
             except LungNoduleCADError as error:
-                results.put((None, str(error)))
+                sender.send((number, True, str(error)))
             except BaseException as error:
-                results.put((False, _where(error)))
+                sender.send((number, False, _where(error)))
             else:
-                results.put((True, ""))
-    results.close()
-    results.join_thread()
+                at[PASSED] += 1
+            at[NEXT] += 1
+        signal.alarm(0)
+
+
+@contextmanager
+def _quick_folder() -> Iterator[Path]:
+    """A temporary folder, in memory where the system has a place for that: files are written all the time."""
+    with tempfile.TemporaryDirectory(dir=SHARED_MEMORY if os.access(SHARED_MEMORY, os.W_OK) else None) as folder:
+        yield Path(folder)
+
+
+@contextmanager
+def _exchanged(file: Path, content: bytes) -> Iterator[Path]:
+    good = file.read_bytes()
+    file.write_bytes(content)
+    try:
+        yield file
+    finally:
+        file.write_bytes(good)
+
+
+@cache
+def _files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file())
 
 
 def _where(error: BaseException) -> str:
     """What came out, and the last line of ours that it came through."""
-    import traceback
-
     ours = [f for f in traceback.extract_tb(error.__traceback__) if "LungNoduleCADLib" in f.filename]
     place = f"{Path(ours[-1].filename).name}:{ours[-1].lineno}" if ours else "elsewhere"
     return f"{type(error).__name__} at {place}: {str(error)[:200]}"
+
+
+def _restored(what: str, state: Path | None) -> tuple[Tally, list[int]]:
+    """What was counted before, without the cases that failed, and these."""
+    known = json.loads(state.read_text(encoding="utf-8")) if state and state.is_file() else {}
+    tally = Tally(**known.get(f"mutated {what}", {"what": f"mutated {what}"}))
+    again = [int(failure.split(":")[0].removeprefix("case ")) for failure in tally.failures]
+    tally.tried -= len(again)
+    tally.failed -= len(again)
+    tally.failures = []
+    return tally, again
+
+
+def _save(tally: Tally, state: Path | None) -> None:
+    if state is None:
+        return
+    known = json.loads(state.read_text(encoding="utf-8")) if state.is_file() else {}
+    fresh = state.with_suffix(".new")
+    fresh.write_text(json.dumps({**known, tally.what: tally.as_json()}, indent=1) + "\n", encoding="utf-8")
+    fresh.replace(state)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--state", type=Path, required=True)
+    parser.add_argument("--target", choices=TARGETS, action="append")
+    parser.add_argument("--count", type=int, default=LONG)
+    arguments = parser.parse_args()
+    failed = 0
+    for what in arguments.target or TARGETS:
+        tally = fuzz(what, arguments.count, state=arguments.state)
+        print(tally.what, tally.tried, tally.passed, tally.refused, tally.failed, *tally.failures, sep="\n  ")
+        failed += tally.failed
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -15,7 +15,7 @@ FAILURES_KEPT = 20
 
 @dataclass
 class Tally:
-    """One row of the table. ``failures``: what failed and how, the first of them."""
+    """One row of the table. ``failures``: what failed and how, the first of them; ``measured``: figures with units."""
 
     what: str
     tried: int = 0
@@ -23,6 +23,7 @@ class Tally:
     refused: int = 0
     failed: int = 0
     failures: list[str] = field(default_factory=list)
+    measured: dict[str, float] = field(default_factory=dict)
 
     def attempt(
         self, name: str, action: Callable[[], Any], expected: Callable[[Any], str] | None, *, may_refuse: bool = False

@@ -51,6 +51,10 @@ def test_what_was_found_is_cut_and_stays_on_one_line() -> None:
     assert sentence.endswith("….")
 
 
+def test_what_was_expected_is_cut_too() -> None:
+    assert len(str(InputError("unknown id", expected=f"one of {['N1'] * 1000}", got="N2"))) < 400
+
+
 @pytest.mark.parametrize(
     "error",
     [
