@@ -53,9 +53,8 @@ def main() -> int:
     rows = {row["what"]: row for row in known}
     with tempfile.TemporaryDirectory() as folder:
         # Runs come first: processes are forked from what the first row imported
-        tries = dict(_runs(Path(folder))) | _tries(
-            LONG if arguments.long else SHORT, arguments.objects, arguments.state
-        )
+        count = LONG if arguments.long else SHORT
+        tries = dict(_runs(Path(folder))) | _tries(count, arguments.objects, arguments.state)
         for attempt in (attempt for name, attempt in tries.items() if arguments.only in name):
             start = time.perf_counter()
             tally = attempt()

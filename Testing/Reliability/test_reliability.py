@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+if not sys.platform.startswith("linux"):
+    pytest.skip("limits of memory and forked processes, as Linux has them", allow_module_level=True)
+
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 

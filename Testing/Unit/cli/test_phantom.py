@@ -56,7 +56,7 @@ def test_both_scans_are_of_one_patient_270_days_apart(written: Path) -> None:
     assert before.patient_key == after.patient_key != ""
     assert before.study_uid != after.study_uid
     assert (after.study_date - before.study_date).days == 270
-    assert (before.description, after.description) == ("Synthetic thorax, baseline", "Synthetic thorax, follow-up")
+    assert (before.description, after.description) == ("Synthetic thorax baseline", "Synthetic thorax follow up")
 
 
 def test_the_headers_hold_what_a_readers_form_asks_for(written: Path) -> None:
