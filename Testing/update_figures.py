@@ -21,7 +21,11 @@ from LungNoduleCADLib.training.card import card_is_current, update_card  # noqa:
 
 BEGIN, END = "<!-- figures: written by Testing/update_figures.py -->", "<!-- end of figures -->"
 SHOWN = {
-    "lung_ct_segmentation": {"Dice, manual lungs (classical method)": ("manual lungs", "Dice", "classical")},
+    "lung_ct_segmentation": {
+        "Dice, manual lungs": ("manual lungs", "Dice", "used"),
+        "dense lung found, simulated disease": ("simulated disease", "share of dense lung found", "used"),
+        "... by the classical method alone": ("simulated disease", "share of dense lung found", "classical"),
+    },
     "nodule_ct_detection": {
         "proposed, set into lung": ("set_into_lung", "all", "network and classical"),
         "proposed in whole scans never seen": ("whole_scans", "proposed", "network and classical"),
