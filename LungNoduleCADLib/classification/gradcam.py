@@ -129,7 +129,10 @@ class _OnePass(ModelWithHooks):
     def __call__(self, x: Tensor, *arguments: Any, **keywords: Any) -> Any:
         if self._seen is None or self._seen[0] is not x:
             _, features, gradients = super().__call__(x, *arguments, **keywords)
-            self._seen = x, (None, [f.float() for f in features], [g.float() for g in gradients])
+            # a graph that is kept would keep its hooks, they this object, and no collector sees that ring
+            self._seen = x, (None, [f.detach().float() for f in features], [g.detach().float() for g in gradients])
+            self.activations = {layer: values.detach() for layer, values in self.activations.items()}
+            self.gradients = {}
             self.logits, self.score = self.score.detach().cpu().numpy(), torch.zeros((), device=x.device)
         return self._seen[1]
 
