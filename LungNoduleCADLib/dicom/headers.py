@@ -112,6 +112,15 @@ def slice_headers(path: Path, dataset: Dataset) -> tuple[SliceHeader, ...]:
     ------
     UnreadableFile : it claims to be a CT image and is not whole.
     """
+    try:
+        return _slice_headers(path, dataset)
+    except (UnreadableFile, MemoryError):
+        raise
+    except Exception as error:  # elements are parsed when they are looked at, and can fail then, too
+        raise UnreadableFile(f"{path.name}: {error}") from error
+
+
+def _slice_headers(path: Path, dataset: Dataset) -> tuple[SliceHeader, ...]:
     if number(dataset, "Rows") is None or number(dataset, "Columns") is None:
         if text(dataset, "SOPClassUID") in CT_CLASSES:
             raise UnreadableFile(f"{path.name}: a CT image whose header breaks off")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import date
@@ -36,6 +37,8 @@ MIN_HU, MAX_HU = -1024, 3071
 IMAGE_SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd")
 
 _MIN_FRACTION = 0.005
+MOST_VOXELS = 2**30
+NRRD_HEADER_BYTES, LONGEST_FIELD = 2**16, 1000
 _DECODERS = 2
 
 
@@ -202,11 +205,22 @@ def _check_hu(hu: np.ndarray) -> None:
 def _read_image(path: Path) -> sitk.Image:
     if not path.is_file():
         raise InputError(f"the file {path} does not exist", todo="check the path")
+    damaged = InputError(f"{path.name} is damaged or not what its extension says", todo="copy the file again")
+    if path.suffix.lower() == ".nrrd" and not _is_nrrd_header(path):  # ITK's reader would crash
+        raise damaged
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(str(path))
     try:
-        image = sitk.ReadImage(str(path))
+        reader.ReadImageInformation()
+        size = reader.GetSize()
+        if min(size) < 1:
+            raise damaged
+        if math.prod(size) > MOST_VOXELS:
+            raise InputError(f"{path.name} is too large for a chest CT", expected=f"at most {MOST_VOXELS:,} voxels",
+                             got=" x ".join(map(str, size)), todo="crop it to the chest")  # fmt: skip
+        image = reader.Execute()
     except RuntimeError as error:
-        raise InputError(f"{path.name} is damaged or not what its extension says",
-                         todo="copy the file again") from error  # fmt: skip
+        raise damaged from error
     if image.GetDimension() == 4 and image.GetSize()[3] == 1:
         image = image[:, :, :, 0]
     if image.GetDimension() != 3 or image.GetNumberOfComponentsPerPixel() != 1:
@@ -214,6 +228,14 @@ def _read_image(path: Path) -> sitk.Image:
                          got=f"{image.GetDimension()} dimensions and {image.GetNumberOfComponentsPerPixel()} values",
                          todo="save the CT alone")  # fmt: skip
     return image
+
+
+def _is_nrrd_header(path: Path) -> bool:
+    """Whether the fields of a NRRD file (not its comments and its key/value pairs) are short lines of ASCII."""
+    with path.open("rb") as file:
+        header = file.read(NRRD_HEADER_BYTES).replace(b"\r\n", b"\n").split(b"\n\n")[0]
+    fields = [line for line in header.split(b"\n") if not line.startswith(b"#") and b":=" not in line]
+    return fields[0].startswith(b"NRRD") and all(len(line) < LONGEST_FIELD and line.isascii() for line in fields)
 
 
 def _first_line(error: Exception) -> str:
