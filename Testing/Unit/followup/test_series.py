@@ -92,7 +92,7 @@ def test_slow_growth_over_several_exams_is_told_where_the_last_two_do_not_show_i
     (flag,) = match.flags
     assert flag.code == "slow_growth"
     assert "5 exams since 2020-01-02" in flag.message
-    assert "+68 %" in flag.message
+    assert "+68%" in flag.message
 
 
 def test_fast_growth_is_not_called_slow(over: Callable[..., StudyComparison]) -> None:

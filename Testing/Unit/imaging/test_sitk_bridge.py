@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -63,14 +64,16 @@ def test_the_transform_takes_points_of_the_target_to_points_of_the_source() -> N
     assert np.argwhere(moved == 1.0).tolist() == [[2, 2, 2]]
 
 
-@pytest.fixture
+@contextmanager
 def no_room() -> Iterator[None]:
-    """No file can grow beyond 4 kB, as on a full disk."""
+    """No file can grow beyond 4 kB, as on a full disk; that of the test's own output neither."""
     resource = pytest.importorskip("resource")
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def _shift() -> sitk.Transform:
@@ -78,7 +81,6 @@ def _shift() -> sitk.Transform:
     return sitk.CompositeTransform([sitk.AffineTransform(3), sitk.DisplacementFieldTransform(field)])
 
 
-@pytest.mark.usefixtures("no_room")
 @pytest.mark.parametrize(
     "write",
     [
@@ -90,7 +92,7 @@ def _shift() -> sitk.Transform:
 def test_a_full_disk_is_an_error_of_the_operating_system_that_names_the_file(
     write: Callable[[Path], None], tmp_path: Path
 ) -> None:
-    with pytest.raises(OSError, match="too large"):
+    with pytest.raises(OSError, match="too large"), no_room():
         write(tmp_path)
 
 
