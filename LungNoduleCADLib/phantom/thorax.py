@@ -218,11 +218,10 @@ def _description(
         study_uid=generate_uid(entropy_srcs=["LungNoduleCAD phantom study", str(seed), when]),
         patient_key=hashlib.sha256(f"PHANTOM-{seed}".encode()).hexdigest()[:16],
         study_date=baseline_date + timedelta(days=days_later),
-        description=f"Synthetic thorax, {when}",
+        description="Synthetic thorax " + when.replace("-", " "),
         age_years=float(_AGE_YEARS + days_later // 365),
         sex=_SEX,
         slice_thickness_mm=thickness_mm,
-        kernel="SYNTHETIC",
         manufacturer="LungNoduleCAD",
         kvp=120.0,
     )

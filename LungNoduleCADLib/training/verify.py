@@ -20,7 +20,7 @@ def verify_bundle(bundle: Bundle) -> list[str]:
         return problems if problems or not bundle.trained else _weights(bundle)
     except LungNoduleCADError as error:
         return [str(error)]
-    except (LookupError, ValueError, TypeError, AttributeError) as error:
+    except (LookupError, ArithmeticError, ValueError, TypeError, AttributeError) as error:
         return [f"a description is not as it should be: {type(error).__name__} {error}"]
 
 
