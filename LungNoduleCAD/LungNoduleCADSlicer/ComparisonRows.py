@@ -69,8 +69,9 @@ def _volumeChange(match: dict) -> str:
     if match["volume_change_percent"] is None:
         return NONE
     low, high = match["volume_change_interval_95_percent"]
-    return _("{change:+.0f}%\n{low:+.0f} to {high:+.0f}%").format(
-        change=match["volume_change_percent"], low=low, high=high
+    change = GrowthWords.signed(match["volume_change_percent"])
+    return _("{change}%\n{low} to {high}%").format(
+        change=change, low=GrowthWords.signed(low), high=GrowthWords.signed(high)
     )
 
 

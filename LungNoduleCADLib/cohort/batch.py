@@ -12,7 +12,8 @@ from LungNoduleCADLib.cohort.overview import FILE_NAME as OVERVIEW
 from LungNoduleCADLib.cohort.overview import overview_html
 from LungNoduleCADLib.cohort.process import Outcome, Status, Task, run_task
 from LungNoduleCADLib.cohort.scans import Scan
-from LungNoduleCADLib.cohort.tables import Row, put, write_csv, write_tables
+from LungNoduleCADLib.cohort.tables import Row, write_csv, write_tables
+from LungNoduleCADLib.report.folder import exchange
 
 KEY = "key.csv"
 MOST_TRIES = 3
@@ -110,7 +111,7 @@ class Batch:
         rows = self.rows()
         nodules = (row for outcome in self.outcomes.values() for row in outcome.nodule_rows)
         write_tables(self.out, rows, nodules)
-        put(self.out / OVERVIEW, lambda path: path.write_text(overview_html(self.out, rows), encoding="utf-8"))
+        exchange(self.out / OVERVIEW, lambda path: path.write_text(overview_html(self.out, rows), encoding="utf-8"))
         self._pending, self._written, self._took = False, time.monotonic(), time.thread_time() - start
 
 
@@ -134,4 +135,4 @@ def _write_key(path: Path, scans: Sequence[Scan]) -> None:
         {"id": scan.id, "scan": str(scan.source), "prior": ";".join(map(str, scan.priors)), "clinical": scan.clinical}
         for scan in scans
     ]
-    put(path, lambda partial: write_csv(partial, ("id", "scan", "prior", "clinical"), rows))
+    exchange(path, lambda partial: write_csv(partial, ("id", "scan", "prior", "clinical"), rows))

@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -21,6 +20,7 @@ from typing import IO, Any
 from LungNoduleCADLib.cohort.record import fingerprint, read_record, write_record
 from LungNoduleCADLib.cohort.scans import Scan
 from LungNoduleCADLib.cohort.tables import rows_of_result
+from LungNoduleCADLib.report.folder import put_right
 
 CANCELLED = "Cancelled"
 _LIBRARY_PARENT = Path(__file__).resolve().parents[2]
@@ -88,7 +88,7 @@ def run_task(task: Task) -> Outcome:
     if code == 0:
         write_record(task.out, {"fingerprint": made_from, "seconds": seconds})
         return Outcome(Status.DONE, "", seconds, *rows_of_result(task.out))
-    _clear(task.out)
+    put_right(task.out)
     if told and told.get("kind") != CANCELLED:
         return Outcome(Status.FAILED, nameless(told["error"], task.scan), seconds)
     if stopped:
@@ -108,7 +108,7 @@ def _run(task: Task) -> tuple[int, dict[str, Any] | None, str, bool]:
 
     The process watches its standard input: it ends when this one does, however that happens.
     """
-    _clear(task.out)
+    put_right(task.out)
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(_LIBRARY_PARENT), *_python_path()])}
     if task.threads:
         names = ("OMP_NUM_THREADS", "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS")
@@ -152,13 +152,6 @@ def _last_error(lines: IO[str] | None) -> dict[str, Any] | None:
             if isinstance(told, dict) and "error" in told:
                 error = told
     return error
-
-
-def _clear(out: Path) -> None:
-    """What a killed process left beside its place."""
-    for kind in ("partial", "replaced"):
-        for left in out.parent.glob(f".{out.name}.*.{kind}"):
-            shutil.rmtree(left, ignore_errors=True)
 
 
 def _why(code: int, last_words: str) -> str:

@@ -13,7 +13,7 @@ from LungNoduleCADLib import __version__
 from LungNoduleCADLib.bundles.registry import list_bundles
 from LungNoduleCADLib.cohort.scans import Scan
 from LungNoduleCADLib.json_file import read_json
-from LungNoduleCADLib.report.folder import is_result
+from LungNoduleCADLib.report.folder import exchange, is_result
 
 FILE_NAME = "batch.json"
 
@@ -53,9 +53,8 @@ def _below(source: Path) -> list[Path]:
 
 def write_record(out: Path, content: dict[str, Any]) -> None:
     """Into a results folder, in one step."""
-    partial = out / f".{FILE_NAME}.partial"
-    partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    partial.replace(out / FILE_NAME)
+    told = json.dumps(content, indent=2) + "\n"
+    exchange(out / FILE_NAME, lambda path: path.write_text(told, encoding="utf-8"))
 
 
 def read_record(out: Path) -> dict[str, Any] | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from LungNoduleCADLib.domain.nodule import Review
 from LungNoduleCADLib.domain.quality import Severity
 from LungNoduleCADLib.json_file import read_json
 from LungNoduleCADLib.report.findings_json import FILE_NAME as FINDINGS
+from LungNoduleCADLib.report.folder import exchange
 from LungNoduleCADLib.report.write import RUN_FILE
 
 Row = dict[str, Any]
@@ -135,9 +136,9 @@ def suspicion(row: Row) -> tuple[float, float, float]:
 def write_tables(folder: Path, scans: Iterable[Row], nodules: Iterable[Row]) -> None:
     """``scans`` and ``nodules`` as .csv and, where pyarrow is installed, as .parquet; each exchanged in one step."""
     for name, columns, rows in ((SCANS, SCAN_COLUMNS, list(scans)), (NODULES, NODULE_COLUMNS, list(nodules))):
-        put(folder / f"{name}.csv", lambda path, c=columns, r=rows: write_csv(path, c, r))
+        exchange(folder / f"{name}.csv", lambda path, c=columns, r=rows: write_csv(path, c, r))
         if has_parquet():
-            put(folder / f"{name}.parquet", lambda path, c=columns, r=rows: _write_parquet(path, c, r))
+            exchange(folder / f"{name}.parquet", lambda path, c=columns, r=rows: _write_parquet(path, c, r))
 
 
 def has_parquet() -> bool:
@@ -150,13 +151,6 @@ def write_csv(path: Path, columns: Iterable[str], rows: Iterable[Row]) -> None:
         writer = csv.DictWriter(file, list(columns), extrasaction="ignore")
         writer.writeheader()
         writer.writerows(rows)
-
-
-def put(path: Path, write: Callable[[Path], None]) -> None:
-    """Write a file beside its place, then move it there."""
-    partial = path.with_name(f".{path.name}.partial")
-    write(partial)
-    partial.replace(path)
 
 
 def _write_parquet(path: Path, columns: dict[str, type], rows: list[Row]) -> None:

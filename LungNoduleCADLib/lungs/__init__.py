@@ -1,1 +1,1 @@
-"""Where the right and the left lung are: a trained network, and a classical method that checks and replaces it."""
+"""Where the right and the left lung are: a classical method, and a trained network that adds dense lung."""

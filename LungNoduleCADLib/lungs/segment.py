@@ -16,6 +16,7 @@ import numpy as np
 from LungNoduleCADLib.bundles.registry import find_bundle, models_folder
 from LungNoduleCADLib.domain.ct import CtVolume
 from LungNoduleCADLib.domain.masks import Lung, LungMask
+from LungNoduleCADLib.domain.provenance import Method
 from LungNoduleCADLib.domain.quality import QualityFlag, Severity
 from LungNoduleCADLib.errors import InputError
 from LungNoduleCADLib.lungs.classical import classical_lungs
@@ -87,13 +88,20 @@ def with_dense_lung(classical: LungMask, learned: LungMask, ct: CtVolume) -> Lun
     for lung in Lung:
         share, grid = on_coarse_grid((added & (learned.labels == lung)).astype(np.float32), ct.geometry, GRID_MM)
         thick = opened(share > 0.5, ADDED_RADIUS_MM, GRID_MM)
+        if not thick.any():
+            continue
         known, _ = on_coarse_grid((classical.labels == lung).astype(np.float32), ct.geometry, GRID_MM)
         together = thick | (known > 0.5)
-        if not thick.any() or np.count_nonzero(together) * grid.voxel_volume_mm3 / 1000.0 < MIN_LUNG_ML:
+        if np.count_nonzero(together) * grid.voxel_volume_mm3 / 1000.0 < MIN_LUNG_ML:
             continue
         whole = native_labels({int(lung): together}, grid, ct)
         near = native_labels({int(lung): dilate(thick, GRID_MM, GRID_MM)}, grid, ct)
         labels[(whole > 0) & (near > 0) & (labels == 0)] = lung
-    mask = LungMask(labels, ct.geometry, learned.method, learned.flags)
+    mask = LungMask(labels, ct.geometry, _both(classical.method, learned.method), learned.flags)
     much = any(mask.volume_ml(lung) > (1 + MUCH) * classical.volume_ml(lung) for lung in Lung)
     return replace(mask, flags=(DENSE_LUNG, *mask.flags)) if much else mask
+
+
+def _both(classical: Method, learned: Method) -> Method:
+    """The outline is of the one, dense lung of the other; version and digest are those of the weights."""
+    return replace(learned, name=f"{classical.name} {classical.version} + {learned.name}")

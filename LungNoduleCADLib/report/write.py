@@ -46,7 +46,7 @@ def write_results(
     from LungNoduleCADLib.report.segmentation import write_saliency, write_segmentation
 
     findings_json.write_document(findings_json.to_json(findings), folder / findings_json.FILE_NAME)
-    _write_run(findings.provenance, folder / RUN_FILE)
+    write_run(findings.provenance, folder / RUN_FILE)
     write_segmentation(lungs, findings.nodules, folder / SEGMENTATION)
     for nodule in findings.nodules:
         if nodule.saliency is not None:
@@ -174,7 +174,8 @@ def _with_derived(document: dict[str, Any], assessed: dict[str, Any]) -> dict[st
     return {**assessed, "nodules": nodules, "prior": document["prior"]}
 
 
-def _write_run(provenance: Provenance, path: Path) -> None:
+def write_run(provenance: Provenance, path: Path) -> None:
+    """How the findings came about, with the sum of its stages, as ``run.json``."""
     stages = provenance.stages
     run = {
         **asdict(provenance),

@@ -32,7 +32,7 @@ from LungNoduleCADLib.domain.provenance import Method, Provenance, StageCost
 from LungNoduleCADLib.domain.study import SeriesDescription
 from LungNoduleCADLib.guidelines.exam import assess_findings
 from LungNoduleCADLib.report import findings_json
-from LungNoduleCADLib.report.write import _write_run
+from LungNoduleCADLib.report.write import write_run
 
 STAND_IN = """
 import json, os, shutil, signal, sys, time
@@ -43,7 +43,7 @@ tries = source / "tries"
 tries.write_text(str(int(tries.read_text()) + 1) if tries.exists() else "1")
 os.utime(tries, (0, 0))  # the file was there before, so that the scan stays the same
 told = (source / "does").read_text()
-partial = out.with_name(f".{out.name}.0000.partial")
+partial = out.with_name(f".{out.name}.00000000.partial")
 partial.mkdir(parents=True)
 if told == "dies" or (told == "dies once" and tries.read_text() == "1"):
     os.kill(os.getpid(), signal.SIGKILL)
@@ -87,7 +87,7 @@ def result(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     findings = assess_findings(findings)
     findings_json.write_document(findings_json.to_json(findings), folder / findings_json.FILE_NAME)
-    _write_run(findings.provenance, folder / "run.json")
+    write_run(findings.provenance, folder / "run.json")
     (folder / "images").mkdir()
     Image.linear_gradient("L").save(folder / "images" / "N1.png")
     return folder
