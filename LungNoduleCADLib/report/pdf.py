@@ -52,6 +52,7 @@ from LungNoduleCADLib.report.pdf_style import (
 )
 from LungNoduleCADLib.report.values import NONE, NOT_KNOWN, day, percent
 
+OUTSIDE = 31 * mm  # of a page, above and below the text
 LIMITS = (
     "Software makes mistakes: nodules are missed and normal structures are marked. Every finding needs a radiologist's "
     "review of the CT itself.",
@@ -108,7 +109,7 @@ def build_pdf(
         MARGIN,
         15 * mm,
         width - 2 * MARGIN,
-        height - 31 * mm,
+        height - OUTSIDE,
         leftPadding=0,
         rightPadding=0,
         topPadding=0,
@@ -128,10 +129,13 @@ def build_pdf(
         if part
     )
     canvas = type("Canvas", (ReportCanvas,), {"header": header})
-    document.build(list(_story(findings, images, width - 2 * MARGIN, patient)), canvasmaker=canvas)
+    story = _story(findings, images, width - 2 * MARGIN, height - OUTSIDE, patient)
+    document.build(list(story), canvasmaker=canvas)
 
 
-def _story(findings: StudyFindings, images: Path, width: float, patient: PatientHeader | None) -> Iterator[Flowable]:
+def _story(
+    findings: StudyFindings, images: Path, width: float, height: float, patient: PatientHeader | None
+) -> Iterator[Flowable]:
     yield text("Lung nodule CT report", TITLE)
     yield Spacer(1, 2 * mm)
     yield _header(findings, width, patient)
@@ -145,7 +149,7 @@ def _story(findings: StudyFindings, images: Path, width: float, patient: Patient
     yield _technique(findings, images, width)
     for nodule in findings.nodules:
         if nodule.review is not Review.REJECTED:
-            yield from nodule_card(nodule, findings, images, width)
+            yield from nodule_card(nodule, findings, images, width, height)
     yield KeepTogether(list(_limits()))
     yield from _made_by(findings, width)
 

@@ -19,6 +19,7 @@ from LungNoduleCADLib.report import words
 from LungNoduleCADLib.report.pdf_style import BAR, BODY, BULLET, CATEGORY_COLOR, LINE, NOTE, table_style, text
 
 CARD_START = 60 * mm
+LEAST_VIEWS = 0.6  # of their width, to which a long card may shrink its key images
 
 
 def picture(path: Path, width: float) -> Image | None:
@@ -48,8 +49,14 @@ def _as_jpeg(path: Path, _changed_ns: int) -> bytes:
     return jpeg.getvalue()
 
 
-def nodule_card(nodule: Nodule, findings: StudyFindings, images: Path, width: float) -> Iterator[Flowable]:
-    """The card; it starts on a new page rather than being torn apart."""
+def nodule_card(
+    nodule: Nodule, findings: StudyFindings, images: Path, width: float, height: float
+) -> Iterator[Flowable]:
+    """The card; it starts on a new page rather than being torn apart.
+
+    Where it is a little longer than a page (``height`` in points), its key images are drawn smaller; where it is much
+    longer, what goes on overleaf names the nodule again.
+    """
     series = series_of(findings, nodule.id)
     parts: list[Flowable] = [Spacer(1, 4 * mm), _bar(nodule, width), Spacer(1, 1 * mm)]
     views = picture(images / f"{nodule.id}.png", width)
@@ -59,14 +66,31 @@ def nodule_card(nodule: Nodule, findings: StudyFindings, images: Path, width: fl
     else:
         parts.append(text("Key images are not available.", NOTE))
     parts += [Spacer(1, 1 * mm), _facts(nodule, findings, width)]
-    parts += _change(nodule, series, images, width)
+    change = _change(nodule, series, images, width)
     yield CondPageBreak(CARD_START)
-    yield KeepTogether(parts)
+    if _fits(parts + change, views, width, height):
+        yield KeepTogether(parts + change)
+    else:
+        yield KeepTogether(parts)
+        yield KeepTogether([Spacer(1, 2 * mm), _bar(nodule, width, ", compared with the prior CT"), *change])
 
 
-def _bar(nodule: Nodule, width: float) -> Table:
+def _fits(parts: list[Flowable], views: Image | None, width: float, height: float) -> bool:
+    """Whether the parts go on a page of their own, with smaller views if need be: those are made so."""
+    heights = (part.wrap(width, height)[1] + part.getSpaceBefore() + part.getSpaceAfter() for part in parts)
+    over = sum(heights) - height
+    if over <= 0 or views is None:
+        return over <= 0
+    scale = 1 - over / views.drawHeight
+    if scale < LEAST_VIEWS:
+        return False
+    views.drawWidth, views.drawHeight = views.drawWidth * scale, views.drawHeight * scale
+    return True
+
+
+def _bar(nodule: Nodule, width: float, more: str = "") -> Table:
     color = CATEGORY_COLOR[nodule.lung_rads.category] if nodule.lung_rads else HexColor("#4a5560")
-    bar = Table([[text(words.title(nodule), BAR)]], [width])
+    bar = Table([[text(words.title(nodule) + more, BAR)]], [width])
     bar.setStyle(
         table_style(
             ("BACKGROUND", (0, 0), (-1, -1), color),

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pypdf
 import pypdfium2
 import pytest
+from PIL import Image
 
 from LungNoduleCADLib.domain.nodule import MalignancyEstimate, Nodule
+from LungNoduleCADLib.domain.quality import QualityFlag, Severity
 from LungNoduleCADLib.domain.study import PatientHeader
 from LungNoduleCADLib.guidelines.exam import assess_findings
 from LungNoduleCADLib.report.pdf import build_pdf
@@ -151,3 +154,19 @@ def test_text_has_the_contrast_that_accessibility_asks_for():
     for pair in pairs:
         dark, light = sorted(map(_luminance, pair))
         assert (light + 0.05) / (dark + 0.05) >= 4.5
+
+
+@pytest.mark.parametrize("doubts", [0, 8, 16, 30])
+def test_pictures_of_a_nodule_stand_under_its_name_however_long_its_card_is(make_findings, tmp_path, doubts):
+    findings = make_findings(2, prior=True)
+    flags = tuple(QualityFlag(f"doubt_{n}", Severity.WARNING, f"Doubt {n}: {'much ' * 25}.") for n in range(doubts))
+    findings = replace(findings, nodules=(replace(findings.nodules[0], flags=flags), findings.nodules[1]))
+    for name, size in (("N1", (800, 200)), ("N1_prior", (400, 200)), ("N2", (800, 200))):
+        Image.linear_gradient("L").resize(size).save(tmp_path / f"{name}.png")
+
+    build_pdf(findings, tmp_path, tmp_path / "report.pdf")
+
+    pages = [(page.extract_text(), len(page.images)) for page in pypdf.PdfReader(tmp_path / "report.pdf").pages]
+    assert sum(count for _, count in pages) == 5
+    for said, count in pages:
+        assert count <= 3 * len(re.findall(r"^N[12] · ", said, re.MULTILINE)), said
