@@ -16,8 +16,10 @@ from monai.transforms import (
     RandGaussianNoised,
     RandGaussianSharpend,
     RandGaussianSmoothd,
+    RandRotate90d,
     RandScaleIntensityd,
     RandShiftIntensityd,
+    RandSpatialCropd,
 )
 
 SMOOTHNESS_VOXELS = (4.0, 6.0)
@@ -32,6 +34,7 @@ def training_transform(
     zoom: float,
     tilt_rad: float = 0.15,
     affine: bool = True,
+    whole_voxels: bool = False,
     kernels: bool = True,
     intensity: bool = True,
     elastic: bool = False,
@@ -47,7 +50,13 @@ def training_transform(
     ----------
     affine, kernels, intensity : whether to turn, tilt, shift and zoom; to smooth and sharpen; to change offset, gain
         and noise. Mirroring stays, and the noise that hides how HU were stored.
+    whole_voxels : whether to shift by whole voxels and turn by quarters in plane, which interpolates nothing: a cube is
+        then as sharp as those that the product asks about. In place of ``affine``.
     elastic : whether to deform smoothly as well, by about a voxel, in the same interpolation.
+
+    Raises
+    ------
+    ValueError : whole voxels and an interpolation.
     """
     set_track_meta(False)
     ranges = {
@@ -56,11 +65,21 @@ def training_transform(
         "scale_range": (zoom,) * 3,
     }
     options = {"prob": 1.0, "spatial_size": (size,) * 3, "mode": "bilinear", "padding_mode": "border"}
+    if whole_voxels and (affine or elastic):
+        raise ValueError("Whole voxels are moved instead of an affine or elastic deformation, not beside it")
     if elastic:
         moved = ranges if affine else {}
-        place = Rand3DElasticd("cube", SMOOTHNESS_VOXELS, MAGNITUDE, **moved, **options)
+        place = [Rand3DElasticd("cube", SMOOTHNESS_VOXELS, MAGNITUDE, **moved, **options)]
+    elif affine:
+        place = [RandAffined("cube", **ranges, **options)]
+    elif whole_voxels:
+        place = [
+            CenterSpatialCropd("cube", (size + 2 * round(most_shift_voxels),) * 3),
+            RandSpatialCropd("cube", (size,) * 3, random_size=False),
+            RandRotate90d("cube", prob=0.75, max_k=3, spatial_axes=(1, 2)),
+        ]
     else:
-        place = RandAffined("cube", **ranges, **options) if affine else CenterSpatialCropd("cube", (size,) * 3)
+        place = [CenterSpatialCropd("cube", (size,) * 3)]
     sharpness = [
         RandGaussianSmoothd("hu", prob=0.15, sigma_x=(0.3, 0.9), sigma_y=(0.3, 0.9), sigma_z=(0.3, 0.9)),
         RandGaussianSmoothd("hu", prob=0.1, sigma_x=(0.6, 1.5), sigma_y=(0.0, 0.1), sigma_z=(0.0, 0.1)),
@@ -73,7 +92,7 @@ def training_transform(
     ]
     return Compose(
         [
-            place,
+            *place,
             *(RandFlipd("cube", prob=0.5, spatial_axis=axis) for axis in (0, 1)),
             _split,
             *(sharpness if kernels else []),
