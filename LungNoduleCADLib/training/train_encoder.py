@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from monai.transforms import Compose
 from torch import Tensor, nn
 
 from LungNoduleCADLib.classification.encoder import Answers, EncoderRunner, encoder_input
@@ -39,7 +40,8 @@ def train_encoder(
 ) -> nn.Module:
     """Train without a fold, and choose on it; returns the best network.
 
-    ``recipe["pretraining"]``, where there is one, starts the backbone from ``pretrain_backbone``.
+    ``recipe["pretraining"]``, where there is one, starts the backbone from ``pretrain_backbone``;
+    ``recipe["late_augmentation"]`` holds changes of the augmentation from an epoch on (``from_epoch``).
 
     Raises
     ------
@@ -51,14 +53,14 @@ def train_encoder(
     torch.manual_seed(seed)
     network = build_network(recipe["network"], recipe["arguments"])
     _start(network, stores, recipe, held_out, run, device, report)
-    transform = training_transform(size, **recipe["augmentation"])
+    transform = transforms_by_epoch(size, recipe)
     groups = groups_by_kind(store, held_out, lambda sample: _chance(nodules.get(sample.nodule_id)))
     judged = held_out_rows(store, held_out, recipe["validation_non_nodules"])
 
     def epoch_batches(epoch: int) -> Any:
         rng = np.random.default_rng([seed, epoch])
         rows = [(0, row) for row in balanced_rows(groups, SHARES, recipe["samples_per_epoch"], rng)]
-        cubes = CubeDataset(stores, rows, nodules, transform, seed + 100 * epoch, outlines=False)
+        cubes = CubeDataset(stores, rows, nodules, transform(epoch), seed + 100 * epoch, outlines=False)
         return batches(cubes, recipe["batch"], recipe["workers"])
 
     def loss_of(net: nn.Module, batch: dict[str, Any]) -> dict[str, Tensor]:
@@ -72,6 +74,14 @@ def train_encoder(
     return fit(
         network, epoch_batches, loss_of, validate, LoopSettings(**recipe["loop"], seed=seed), run, device, report
     )
+
+
+def transforms_by_epoch(size: int, recipe: dict[str, Any]) -> Callable[[int], Compose]:
+    """epoch -> how its cubes are varied."""
+    change = dict(recipe.get("late_augmentation") or {})
+    first = change.pop("from_epoch", recipe["loop"]["epochs"])
+    early, late = (training_transform(size, **{**recipe["augmentation"], **more}) for more in ({}, change))
+    return lambda epoch: late if epoch >= first else early
 
 
 def _start(

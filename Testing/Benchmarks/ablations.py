@@ -6,12 +6,15 @@ done; those that are there with the same settings are kept, an interrupted row g
 "another seed" says how much chance alone moves a figure.
 
 ``--work``: where ``train`` prepared its samples; ``--runs``: for checkpoints and answers, outside the repository.
+``--go-on-from RUN``: rows begin with what a run of the recipe had learned without fold 3, and end where the recipe
+ends.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -21,6 +24,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import torch
 from torch import nn
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -59,6 +63,7 @@ ROWS: dict[str, dict[str, dict[str, Any]]] = {
     | {
         "with pretraining": {"pretraining": PRETRAINING},
         "focal loss for nodule": {"losses": {"nodule": "focal"}},
+        "turned and zoomed to the end": {"late_augmentation": None},
         "without subsolid weights": {"losses": {"class_weights": {"nodule_type": [1.0, 1.0, 1.0]}}},
         "stem kernel 3": {"arguments": {"stem_kernel": 3}},
         "stem kernel 7": {"arguments": {"stem_kernel": 7}},
@@ -240,9 +245,15 @@ def head_of(recipe: dict[str, Any], pack: NodulePack, patients: list[str], draws
 
 
 def answers_of(
-    name: str, change: dict[str, Any], recipe: dict[str, Any], judge: Judge, train: Callable[..., nn.Module], runs: Path
+    name: str,
+    change: dict[str, Any],
+    recipe: dict[str, Any],
+    judge: Judge,
+    train: Callable[..., nn.Module],
+    runs: Path,
+    start: Path | None = None,
 ) -> Known:
-    """Train a row, unless its answers are there from a run with the same recipe."""
+    """Train a row, from ``start``'s checkpoint on where there is one, unless a run with the same recipe answered."""
     folder, wanted = runs / name.replace(" ", "_"), json.dumps(changed(recipe, change), sort_keys=True)
     said, made_with = folder / "answers.npz", folder / "recipe.json"
     if made_with.is_file() and made_with.read_text(encoding="utf-8") != wanted:
@@ -250,6 +261,9 @@ def answers_of(
     if not said.is_file():
         folder.mkdir(parents=True, exist_ok=True)
         made_with.write_text(wanted, encoding="utf-8")
+        for checkpoint in ("last.pt", "best.pt"):
+            if start and not (folder / checkpoint).is_file():
+                shutil.copy(start / checkpoint, folder)
         network = train(recipe=json.loads(wanted), run=folder)
         if "pretraining" in change and not (folder / "pretraining" / "log.csv").is_file():
             raise InputError("Training took no notice of the recipe's pretraining", got=name)
@@ -267,9 +281,10 @@ def run_rows(
     runs: Path,
     draws: int,
     report: Callable[[str], None],
+    start: Path | None = None,
 ) -> None:
     """Rows in the given order, after the base row, to which they are compared."""
-    answers = partial(answers_of, recipe=recipe, judge=judge, train=train, runs=runs)
+    answers = partial(answers_of, recipe=recipe, judge=judge, train=train, runs=runs, start=start)
     base = answers("base", {})
     for name, change in {"base": {}, **wanted}.items():
         if table.has(name, change):
@@ -291,6 +306,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="the nodule pack")
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--runs", type=Path, required=True)
+    parser.add_argument("--go-on-from", type=Path, metavar="RUN")
     parser.add_argument("--rows", nargs="+", help="in this order; by default all")
     parser.add_argument("--epochs", type=int, default=2)
     parser.add_argument("--samples", type=int, default=2000, help="an epoch")
@@ -304,18 +320,27 @@ def main() -> None:
         parser.error(f"rows are {', '.join(known)}; got {', '.join(unknown)}")
 
     pack, recipe = NodulePack(arguments.data), dict(find_bundle(arguments.bundle).train)
-    recipe |= {
-        "samples_per_epoch": arguments.samples,
-        "loop": {**recipe["loop"], "epochs": arguments.epochs, "warm_up_epochs": 0.3, "ema_decay": 0.98},
-    }
+    start, part = arguments.go_on_from, arguments.bundle
+    if start:
+        began = torch.load(start / "last.pt", weights_only=True, map_location="cpu")["epoch"]
+        part = f"{part}, after {began} epochs"
+    else:
+        recipe |= _short(recipe, arguments)
     scales = [f"{scale['spacing_mm']:g}mm" for scale in recipe["samples"]["scales"]]
     stores = [SampleStore(arguments.work / arguments.bundle / "samples" / scale) for scale in scales]
     judge = judge_of(arguments.bundle, pack, stores, recipe, arguments.device)
     say = partial(print, flush=True)
     train = partial(judge.train, pack, stores, held_out=FOLD, device=arguments.device, report=say)
-    table = Table(arguments.json, arguments.bundle, head_of(recipe, pack, judge.patients, arguments.draws))
+    table = Table(arguments.json, part, head_of(recipe, pack, judge.patients, arguments.draws))
     wanted = {name: known[name] for name in names}
-    run_rows(wanted, recipe, judge, train, table, arguments.runs / arguments.bundle, arguments.draws, say)
+    run_rows(wanted, recipe, judge, train, table, arguments.runs / part.replace(" ", "_"), arguments.draws, say, start)
+
+
+def _short(recipe: dict[str, Any], arguments: argparse.Namespace) -> dict[str, Any]:
+    return {
+        "samples_per_epoch": arguments.samples,
+        "loop": {**recipe["loop"], "epochs": arguments.epochs, "warm_up_epochs": 0.3, "ema_decay": 0.98},
+    }
 
 
 if __name__ == "__main__":

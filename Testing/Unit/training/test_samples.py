@@ -11,6 +11,7 @@ from LungNoduleCADLib.training.loader import CubeDataset, batches
 from LungNoduleCADLib.training.lung_background import LungBackground
 from LungNoduleCADLib.training.nodule_pack import NodulePack
 from LungNoduleCADLib.training.samples import Sample, SampleStore, beside_nodule_cubes, nodule_cubes
+from LungNoduleCADLib.training.train_encoder import transforms_by_epoch
 
 SIZE = 56
 
@@ -135,3 +136,43 @@ def test_places_beside_a_nodule_are_not_nodules(pack: NodulePack) -> None:
         assert sample.nodule_id == ""
         assert occupancy.max() == 0.0
         assert hu[SIZE // 2, SIZE // 2, SIZE // 2] < -800
+
+
+def test_moves_by_whole_voxels_keep_every_value_and_every_slice(tmp_path: Path) -> None:
+    k, _, i = np.indices((SIZE,) * 3).astype(np.float32)
+    one = Sample("A_n00", "A", 0, 0, real_context=True)
+    store = SampleStore.write(tmp_path / "store", SIZE, iter([(40 * i, 4 * k / 255, one)]))
+    transform = training_transform(
+        32, most_shift_voxels=3.0, zoom=0.1, affine=False, whole_voxels=True, kernels=False, intensity=False
+    )
+
+    starts, turns = set(), set()
+    for seed in range(16):
+        moved = CubeDataset([store], [(0, 0)], {}, transform, seed, outlines=True)[0]
+        slices, columns = moved["occupancy"][0] * 255 / 4, moved["hu"][0] / 40
+        steps = torch.diff(slices[:, 0, 0]).round()
+        assert (slices == slices[:, :1, :1]).all()
+        assert (steps == steps[0]).all()
+        assert abs(steps[0]) == 1
+        assert (columns - columns.round()).abs().max() <= 5 / 40
+        starts.add(int(slices.min().round()))
+        turns.add((bool(columns[0, 0, 0].round() != columns[0, 0, -1].round()), int(steps[0])))
+    assert starts <= set(range(9, 16))
+    assert len(starts) > 3
+    assert len(turns) == 4
+
+
+def test_the_augmentation_changes_with_the_epoch_where_the_recipe_says_so() -> None:
+    recipe = {"augmentation": {"most_shift_voxels": 3.0, "zoom": 0.1}, "loop": {"epochs": 9}}
+    always = transforms_by_epoch(16, recipe)
+    assert always(0) is always(8)
+    later = transforms_by_epoch(16, recipe | {"late_augmentation": {"from_epoch": 6, "affine": False}})
+    assert later(5) is later(0)
+    assert later(6) is later(8)
+    names = [[type(one).__name__ for one in later(epoch).transforms] for epoch in (5, 6)]
+    assert ["RandAffined" in kinds for kinds in names] == [True, False]
+
+
+def test_whole_voxels_and_an_interpolation_are_refused_together() -> None:
+    with pytest.raises(ValueError, match="instead of an affine"):
+        training_transform(32, most_shift_voxels=3.0, zoom=0.1, whole_voxels=True)
