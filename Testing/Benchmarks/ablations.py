@@ -6,8 +6,8 @@ done; those that are there with the same settings are kept, an interrupted row g
 "another seed" says how much chance alone moves a figure.
 
 ``--work``: where ``train`` prepared its samples; ``--runs``: for checkpoints and answers, outside the repository.
-``--go-on-from RUN``: rows begin with what a run of the recipe had learned without fold 3, and end where the recipe
-ends.
+``--go-on-from RUN``: rows begin with what a run of the recipe had learned without fold 3, and end where the
+recipe, or the row, ends.
 """
 
 from __future__ import annotations
@@ -50,6 +50,7 @@ PRETRAINING = {
     "teacher_decay": 0.98,
     "loop": {"epochs": 2, "learning_rate": 1e-3, "weight_decay": 0.02, "warm_up_epochs": 0.3, "ema_decay": 0.9},
 }
+THIRD_CYCLE = {"epochs": 24, "patience": 24}
 BOTH: dict[str, dict[str, Any]] = {
     "base": {},
     "without affine": {"augmentation": {"affine": False}},
@@ -63,7 +64,11 @@ ROWS: dict[str, dict[str, dict[str, Any]]] = {
     | {
         "with pretraining": {"pretraining": PRETRAINING},
         "focal loss for nodule": {"losses": {"nodule": "focal"}},
-        "turned and zoomed to the end": {"late_augmentation": None},
+        "a third cycle": {"loop": THIRD_CYCLE},
+        "a third cycle, moved by whole voxels": {
+            "loop": THIRD_CYCLE,
+            "late_augmentation": {"from_epoch": 18, "affine": False, "whole_voxels": True},
+        },
         "without subsolid weights": {"losses": {"class_weights": {"nodule_type": [1.0, 1.0, 1.0]}}},
         "stem kernel 3": {"arguments": {"stem_kernel": 3}},
         "stem kernel 7": {"arguments": {"stem_kernel": 7}},
@@ -75,7 +80,7 @@ ROWS: dict[str, dict[str, dict[str, Any]]] = {
     },
 }
 """{bundle: {row: change of its recipe}}."""
-OPENED_BY_A_CHANGE = ("pretraining",)
+OPENED_BY_A_CHANGE = ("pretraining", "late_augmentation")
 Known = dict[str, np.ndarray]
 """What a network answered, a row each of what is judged."""
 
