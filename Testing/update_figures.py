@@ -1,6 +1,6 @@
 """Write the figures of every card and of the README from the bundles' evaluation.json; ``--check`` only compares.
 
-Those of ``Resources/cohorts.md`` are from the benchmarks' JSON.
+Those of ``Resources/cohorts.md``, with their pictures, are from the benchmarks' JSON.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ sys.path.insert(0, str(ROOT))
 
 sys.path.insert(0, str(ROOT / "Testing"))
 
-from cohort_figures import cohort_figures  # noqa: E402
+from cohort_figures import cohort_figures, draw_pictures  # noqa: E402
 
 from LungNoduleCADLib.bundles.spec import Bundle  # noqa: E402
 from LungNoduleCADLib.training.card import card_is_current, update_card  # noqa: E402
@@ -85,6 +85,7 @@ def main(arguments: list[str]) -> int:
         return 1 if stale else 0
     for bundle in bundles():
         update_card(bundle)
+    draw_pictures(ROOT / "Testing" / "Benchmarks")
     for file, figures in ((readme, readme_table()), (cohorts, measured)):
         before, rest = file.read_text(encoding="utf-8").split(BEGIN)
         file.write_text(f"{before}{BEGIN}\n{figures}\n{END}{rest.split(END)[1]}", encoding="utf-8")

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from LungNoduleCADLib.cli.console import wide_console
+from LungNoduleCADLib.cli.memory import keep_freed_memory
 from LungNoduleCADLib.cli.packages import package_versions
 from LungNoduleCADLib.domain.clinical import ClinicalContext
 from LungNoduleCADLib.domain.comparison import Change
@@ -64,6 +65,7 @@ class Session:
         """
         from LungNoduleCADLib.report.folder import check_writable, new_results, put_right
 
+        keep_freed_memory()
         check_writable(out)
         for path in (source, *priors):
             put_right(path)

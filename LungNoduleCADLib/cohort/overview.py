@@ -50,9 +50,11 @@ for (const [column, head] of document.querySelectorAll("#scans th").entries())
     for (const other of head.parentNode.children) other.removeAttribute("aria-sort");
     head.setAttribute("aria-sort", down ? "descending" : "ascending");
     const key = row => row.cells[column].dataset.v ?? row.cells[column].textContent;
-    const order = (a, b) => (a !== "" && b !== "" && !isNaN(a) && !isNaN(b))
-      ? a - b : (a === "") - (b === "") || String(a).localeCompare(b, undefined, {{numeric: true}});
-    body.append(...[...body.rows].sort((a, b) => (down ? -1 : 1) * order(key(a), key(b))));
+    const order = (a, b) => isNaN(a) || isNaN(b) ? a.localeCompare(b, undefined, {{numeric: true}}) : a - b;
+    body.append(...[...body.rows].sort((one, other) => {{
+      const a = key(one), b = key(other);
+      return (a === "") - (b === "") || (down ? -1 : 1) * order(a, b);
+    }}));
   }});
 </script></body></html>
 """

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import SimpleITK as sitk
 
-from LungNoduleCADLib.followup.lung_images import LungImages, correlation, grid_around, lung_box, on_grid
+from LungNoduleCADLib.followup.lung_images import LungImages, OnGrid, correlation, grid_around, lung_box, on_grid
 
 GRID_MM = 4.0
 MARGIN_MM = 24.0
@@ -22,14 +22,17 @@ def register_affine(current: LungImages, prior: LungImages) -> sitk.AffineTransf
     base on base are tried too, and the start whose result makes the images agree best is kept.
     """
     starts = _starts(current, prior)
+    grid = grid_around(current, GRID_MM, MARGIN_MM / 2)
+    ours = on_grid(current, grid)
+    distances = _distance_map(current), _distance_map(prior)
     best, best_score = starts[0], -np.inf
     for start in starts:
-        for transform in (start, _fit(_distance_map(current), _distance_map(prior), start, "shape")):
-            score = _agreement(current, prior, transform)
+        for transform in (start, _fit(*distances, start, "shape")):
+            score = _agreement(ours, on_grid(prior, grid, transform))
             if _plausible(transform) and score > best_score:
                 best, best_score = transform, score
     refined = _fit(_hu(current), _hu(prior), best, "image")
-    if _plausible(refined) and _agreement(current, prior, refined) > best_score:
+    if _plausible(refined) and _agreement(ours, on_grid(prior, grid, refined)) > best_score:
         return refined
     return best
 
@@ -68,8 +71,7 @@ def _distance_map(images: LungImages) -> sitk.Image:
 
 
 def _hu(images: LungImages) -> sitk.Image:
-    smooth = sitk.SmoothingRecursiveGaussian(images.hu, GRID_MM / 2)
-    return _on(smooth, grid_around(images, GRID_MM, MARGIN_MM / 2, inside_scan=True))
+    return _on(images.smoothed_hu(GRID_MM / 2), grid_around(images, GRID_MM, MARGIN_MM / 2, inside_scan=True))
 
 
 def _on(image: sitk.Image, grid: sitk.Image) -> sitk.Image:
@@ -106,10 +108,8 @@ def _plausible(transform: sitk.AffineTransform) -> bool:
     return bool(upright and STRETCH_LIMITS[0] <= stretch.min() and stretch.max() <= STRETCH_LIMITS[1])
 
 
-def _agreement(current: LungImages, prior: LungImages, transform: sitk.Transform) -> float:
-    """Correlation of HU over the lungs and 12 mm around, where both scans have data; -1 where they hardly overlap."""
-    grid = grid_around(current, GRID_MM, MARGIN_MM / 2)
-    ours, theirs = on_grid(current, grid), on_grid(prior, grid, transform)
+def _agreement(ours: OnGrid, theirs: OnGrid) -> float:
+    """Correlation of HU where both scans have data; -1 where they hardly overlap."""
     both = ours.covered & theirs.covered
     lungs_in_both = np.count_nonzero(both & (ours.lungs | theirs.lungs))
     if lungs_in_both < 0.2 * np.count_nonzero(ours.lungs):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import SimpleITK as sitk
@@ -33,6 +33,15 @@ class LungImages:
     truncated: bool
     low_lps_mm: np.ndarray
     high_lps_mm: np.ndarray
+    _smoothed: dict[float, sitk.Image] = field(default_factory=dict, repr=False)
+
+    def smoothed_hu(self, sigma_mm: float) -> sitk.Image:
+        """The HU under a Gaussian, made once for each width."""
+        if sigma_mm <= 0:
+            return self.hu
+        if sigma_mm not in self._smoothed:
+            self._smoothed[sigma_mm] = sitk.SmoothingRecursiveGaussian(self.hu, sigma_mm)
+        return self._smoothed[sigma_mm]
 
 
 def lung_images(ct: CtVolume, lungs: LungMask, sides: tuple[Lung, ...]) -> LungImages:
@@ -95,10 +104,7 @@ class OnGrid:
 
 def on_grid(images: LungImages, grid: sitk.Image, transform: sitk.Transform | None = None) -> OnGrid:
     """One study's images on a grid, smoothed first where the grid is coarser than they are."""
-    hu = images.hu
-    sigma = 0.4 * max(0.0, grid.GetSpacing()[0] - COARSE_MM)
-    if sigma > 0:
-        hu = sitk.SmoothingRecursiveGaussian(hu, sigma)
+    hu = images.smoothed_hu(0.4 * max(0.0, grid.GetSpacing()[0] - COARSE_MM))
     ones = sitk.Image(images.hu.GetSize(), sitk.sitkUInt8) + 1
     ones.CopyInformation(images.hu)
     return OnGrid(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -27,11 +28,9 @@ def coarse_grid(ct: CtVolume, grid_mm: float) -> tuple[np.ndarray, Geometry]:
 def on_coarse_grid(
     array: np.ndarray, fine: Geometry, grid_mm: float, *, outside: float = 0.0
 ) -> tuple[np.ndarray, Geometry]:
-    """An array of a scan's grid as block averages on cubes of ``grid_mm``, centred in the scan."""
-    image = to_sitk(array, fine)
-    factors = [max(1, int(grid_mm / s)) for s in fine.spacing_kji_mm]
-    if max(factors) > 1:
-        image = sitk.BinShrink(image, factors[::-1])
+    """An array of a scan's grid as block averages on cubes of ``grid_mm``, centred in the scan; of a mask its share."""
+    factors = tuple(max(1, int(grid_mm / s)) for s in fine.spacing_kji_mm)
+    averages, blocks = _shares(array, fine, factors) if array.dtype == bool else _averages(array, fine, factors)
     shape = tuple(max(1, int(e / grid_mm)) for e in fine.extent_kji_mm)
     # Centred in the scan, so that every coarse voxel has native voxels to answer from.
     start = [
@@ -40,7 +39,30 @@ def on_coarse_grid(
     ]
     origin = tuple(float(v) for v in fine.to_lps_mm(start))
     grid = Geometry(shape, origin, (grid_mm,) * 3, fine.direction)  # type: ignore[arg-type]
-    return resample(sitk.GetArrayFromImage(image), geometry_of(image), grid, outside=outside), grid
+    return resample(averages, blocks, grid, outside=outside), grid
+
+
+def _averages(array: np.ndarray, fine: Geometry, factors: tuple[int, ...]) -> tuple[np.ndarray, Geometry]:
+    image = to_sitk(array, fine)
+    if max(factors) > 1:
+        image = sitk.BinShrink(image, factors[::-1])
+    return sitk.GetArrayFromImage(image), geometry_of(image)
+
+
+def _shares(mask: np.ndarray, fine: Geometry, factors: tuple[int, ...]) -> tuple[np.ndarray, Geometry]:
+    """The same of a mask (float32), many times quicker: its voxels in each block are counted."""
+    shape = tuple(n // factor for n, factor in zip(mask.shape, factors, strict=True))
+    counts = mask.view(np.uint8).astype(np.min_scalar_type(math.prod(factors)), copy=False)
+    for axis, factor in enumerate(factors):
+        steps = [(slice(None),) * axis + (slice(n, shape[axis] * factor, factor),) for n in range(factor)]
+        counts = sum((counts[step] for step in steps[1:]), start=counts[steps[0]])
+    blocks = Geometry(
+        shape,  # type: ignore[arg-type]
+        tuple(float(v) for v in fine.to_lps_mm([(factor - 1) / 2 for factor in factors])),  # type: ignore[arg-type]
+        tuple(s * factor for s, factor in zip(fine.spacing_kji_mm, factors, strict=True)),  # type: ignore[arg-type]
+        fine.direction,
+    )
+    return counts.astype(np.float32) / np.float32(math.prod(factors)), blocks
 
 
 def native_labels(shares: Mapping[int, np.ndarray], grid: Geometry, ct: CtVolume) -> np.ndarray:

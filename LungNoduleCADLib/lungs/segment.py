@@ -12,9 +12,11 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
+from scipy import ndimage
 
 from LungNoduleCADLib.bundles.registry import find_bundle, models_folder
 from LungNoduleCADLib.domain.ct import CtVolume
+from LungNoduleCADLib.domain.geometry import Geometry
 from LungNoduleCADLib.domain.masks import Lung, LungMask
 from LungNoduleCADLib.domain.provenance import Method
 from LungNoduleCADLib.domain.quality import QualityFlag, Severity
@@ -83,20 +85,22 @@ def bundled_network(models: str, device: str) -> LungMethod | None:
 
 def with_dense_lung(classical: LungMask, learned: LungMask, ct: CtVolume) -> LungMask:
     """The classical lungs, and what the network adds to them where that is dense and thick."""
-    added = (learned.labels > 0) & (classical.labels == 0) & (ct.hu > AIR_BELOW_HU)
+    unknown = (classical.labels == 0) & (ct.hu > AIR_BELOW_HU)
     labels = classical.labels.copy()
     for lung in Lung:
-        share, grid = on_coarse_grid((added & (learned.labels == lung)).astype(np.float32), ct.geometry, GRID_MM)
+        share, grid = on_coarse_grid(unknown & (learned.labels == lung), ct.geometry, GRID_MM)
         thick = opened(share > 0.5, ADDED_RADIUS_MM, GRID_MM)
         if not thick.any():
             continue
-        known, _ = on_coarse_grid((classical.labels == lung).astype(np.float32), ct.geometry, GRID_MM)
-        together = thick | (known > 0.5)
+        known, _ = on_coarse_grid(classical.labels == lung, ct.geometry, GRID_MM)
+        together, added = thick | (known > 0.5), dilate(thick, GRID_MM, GRID_MM)
         if np.count_nonzero(together) * grid.voxel_volume_mm3 / 1000.0 < MIN_LUNG_ML:
             continue
-        whole = native_labels({int(lung): together}, grid, ct)
-        near = native_labels({int(lung): dilate(thick, GRID_MM, GRID_MM)}, grid, ct)
-        labels[(whole > 0) & (near > 0) & (labels == 0)] = lung
+        box = _box_around(added, grid, ct)
+        part = CtVolume(ct.hu[box], ct.geometry.part(box), ct.series)
+        whole, near = (native_labels({int(lung): mask}, grid, part) > 0 for mask in (together, added))
+        here = labels[box]
+        here[whole & near & (here == 0)] = lung
     mask = LungMask(labels, ct.geometry, _both(classical.method, learned.method), learned.flags)
     much = any(mask.volume_ml(lung) > (1 + MUCH) * classical.volume_ml(lung) for lung in Lung)
     return replace(mask, flags=(DENSE_LUNG, *mask.flags)) if much else mask
@@ -105,3 +109,9 @@ def with_dense_lung(classical: LungMask, learned: LungMask, ct: CtVolume) -> Lun
 def _both(classical: Method, learned: Method) -> Method:
     """The outline is of the one, dense lung of the other; version and digest are those of the weights."""
     return replace(learned, name=f"{classical.name} {classical.version} + {learned.name}")
+
+
+def _box_around(mask: np.ndarray, grid: Geometry, ct: CtVolume) -> tuple[slice, slice, slice]:
+    """The scan's voxels around a mask on a coarse grid, with those into which its outline is smoothed."""
+    sides = ndimage.find_objects(mask.astype(np.uint8))[0]
+    return ct.geometry.box_around(grid.part(tuple(slice(side.start - 3, side.stop + 3) for side in sides)))

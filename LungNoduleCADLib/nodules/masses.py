@@ -22,11 +22,14 @@ def mass_flags(ct: CtVolume, lungs: LungMask) -> tuple[QualityFlag, ...]:
 
     Vessels and nodules are taken away by an opening of 9 mm radius; the rest is measured by the ball of its volume.
     """
-    extent = np.asarray(ct.geometry.extent_kji_mm)
-    shape = tuple(int(n) for n in np.maximum(extent // GRID_MM, 1))
-    grid = Geometry(shape, ct.geometry.origin_lps_mm, (GRID_MM,) * 3, ct.geometry.direction)  # type: ignore[arg-type]
-    inside = resample((lungs.labels > 0).astype(np.float32), lungs.geometry, grid) >= 0.5
-    dense = inside & (resample(ct.hu.astype(np.float32), ct.geometry, grid, outside=-1024) > TISSUE_HU)
+    sides = [side for side in ndimage.find_objects(lungs.labels) if side is not None]
+    if not sides:
+        return ()
+    grid = _cubes_around(sides, ct.geometry)
+    box = ct.geometry.box_around(grid)
+    part = ct.geometry.part(box)
+    inside = resample((lungs.labels[box] > 0).astype(np.float32), part, grid) >= 0.5
+    dense = inside & (resample(ct.hu[box].astype(np.float32), part, grid, outside=-1024) > TISSUE_HU)
     core = ndimage.distance_transform_edt(np.pad(dense, 1), GRID_MM)[1:-1, 1:-1, 1:-1] > OPENING_MM
     opened = dense & (ndimage.distance_transform_edt(~core, GRID_MM) <= OPENING_MM) if core.any() else core
     labels, count = ndimage.label(opened)
@@ -47,3 +50,15 @@ def mass_flags(ct: CtVolume, lungs: LungMask) -> tuple[QualityFlag, ...]:
                 )
             )
     return tuple(flags)
+
+
+def _cubes_around(boxes: list[tuple[slice, ...]], native: Geometry) -> Geometry:
+    """The part around some boxes of a grid of 3 mm cubes that begins where the scan does."""
+    shape = np.maximum(np.asarray(native.extent_kji_mm) // GRID_MM, 1).astype(int)
+    per_voxel = np.asarray(native.spacing_kji_mm) / GRID_MM
+    first = np.min([[side.start for side in box] for box in boxes], axis=0) * per_voxel
+    last = np.max([[side.stop for side in box] for box in boxes], axis=0) * per_voxel
+    start = np.clip(np.floor(first).astype(int) - 1, 0, shape - 1)
+    stop = np.clip(np.ceil(last).astype(int) + 1, start + 1, shape)
+    whole = Geometry(tuple(int(n) for n in shape), native.origin_lps_mm, (GRID_MM,) * 3, native.direction)  # type: ignore[arg-type]
+    return whole.part(tuple(slice(int(a), int(b)) for a, b in zip(start, stop, strict=True)))

@@ -1,9 +1,8 @@
 """What each step costs beside the tools that others use for it: ``bench_peers.py --scan FOLDER -o bench_peers.json``.
 
-One run, one computer, one scan, cut to several heights. Weights of the peers' networks are random: time does not depend
-on them. Of the peers only the networks' passes are timed (and the averaging of tiles left out), not what is done before
-and after, and of many equal tiles only the first few, times their number: all that is in the peers' favour. Of this
-project the whole step is timed, as ``analyse`` runs it. What is not installed is named with its reason, never guessed.
+One run, one computer, one scan, cut to several heights; about 7 minutes on two cores. ``WHAT`` says, and the JSON with
+it, what each figure is: of this project whole steps as ``analyse`` runs them, of the peers their networks' passes only,
+with random weights, on which time does not depend. What is not installed is named with its reason, never guessed.
 """
 
 from __future__ import annotations
@@ -11,9 +10,7 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import json
-import math
 import os
-import platform
 import sys
 import time
 from collections.abc import Callable
@@ -29,6 +26,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 import peers  # noqa: E402
+from machine import processor  # noqa: E402
 
 from LungNoduleCADLib.dicom.load import load_ct  # noqa: E402
 from LungNoduleCADLib.domain.ct import CtVolume  # noqa: E402
@@ -38,6 +36,19 @@ from LungNoduleCADLib.lungs.segment import segment_lungs  # noqa: E402
 from LungNoduleCADLib.nodule_list import Looks, Models, with_candidates  # noqa: E402
 
 OURS = "LungNoduleCAD"
+WHAT = {
+    OURS: "The whole step as analyse runs it, with the bundled weights; outlines include detection, without which "
+    "there are none. Its networks compute in bfloat16 where the processor does, as analyse has them do.",
+    "MONAI": "Model zoo, lung_nodule_ct_detection: its network in float32, without anchors, suppression, resampling; "
+    "on the box of the lungs, though it looks at the whole scan, in patches that a CPU's memory holds.",
+    "nnU-Net": "nnU-Net v2 3d_fullres at 1.5 mm as TotalSegmentator runs lung_nodules (one network, float32, tile step "
+    "0.5, no mirroring): passes over the tiles of the lungs and 10 mm around. Not timed: its other network that finds "
+    "the lungs, resampling, averaging of tiles. Mirrored: the same with nnU-Net's own eight views, reckoned.",
+    "lungmask": "R231: passes over batches of 20 slices of 256 x 256, float32. Not timed: cropping, clean-up.",
+    "itk-elastix": "A scan onto itself shifted by 12 mm: default parameters, rigid then B-spline, whole scan at 2 mm.",
+    "ANTs": "The same: defaults of ants.registration (affine, SyN), whole scan at 2 mm.",
+    "pyradiomics": "Its own C extension with the settings of this project, one nodule five times.",
+}
 LUNGS, DETECTION, SEGMENTATION, REGISTRATION, RADIOMICS = TASKS = (
     "lungs",
     "detection",
@@ -49,7 +60,7 @@ LUNGS, DETECTION, SEGMENTATION, REGISTRATION, RADIOMICS = TASKS = (
 
 @dataclass(frozen=True)
 class Row:
-    """What a method took for a scan; ``tiles_timed`` of ``tiles`` equal ones, the rest reckoned from them."""
+    """What a method took for a scan; of ``tiles`` equal ones ``tiles_timed``, from which the rest is reckoned."""
 
     task: str
     method: str
@@ -81,6 +92,7 @@ class Bench:
         self.tiles_timed = tiles_timed
         self.rows: list[Row] = []
         self.not_measured: dict[str, str] = {}
+        self._tiles: dict[tuple[str, tuple[int, ...]], tuple[float, float]] = {}
 
     @contextmanager
     def timed(self, task: str, method: str, slices: int):
@@ -88,17 +100,22 @@ class Bench:
         yield
         self.add(Row(task, method, slices, time.perf_counter() - start, time.process_time() - used))
 
-    def network(self, task: str, method: str, slices: int, tiles: int, once: Callable[[], Any]) -> None:
-        """Time a few passes, after one to warm up, and reckon all of them."""
-        timed = min(tiles, self.tiles_timed)
+    def network(self, task: str, method: str, slices: int, network: peers.Network, views: int = 1) -> None:
+        """All tiles of a scan, from the time of a few."""
+        kind = network.made_of, network.shape
+        if kind not in self._tiles:
+            self._tiles[kind] = self._of_a_tile(network.once())
+        seconds, cpu = (network.tiles * views * of_a_tile for of_a_tile in self._tiles[kind])
+        self.add(Row(task, method, slices, seconds, cpu, network.tiles * views, self.tiles_timed))
+
+    def _of_a_tile(self, once: Callable[[], Any]) -> tuple[float, float]:
+        """Seconds and processor seconds of a pass, after one to warm up."""
         with torch.inference_mode():
             once()
             start, used = time.perf_counter(), time.process_time()
-            for _ in range(timed):
+            for _ in range(self.tiles_timed):
                 once()
-        share = tiles / timed
-        seconds, cpu = (time.perf_counter() - start) * share, (time.process_time() - used) * share
-        self.add(Row(task, method, slices, seconds, cpu, tiles, timed))
+        return (time.perf_counter() - start) / self.tiles_timed, (time.process_time() - used) / self.tiles_timed
 
     def add(self, row: Row) -> None:
         self.rows.append(replace(row, seconds=round(row.seconds, 3), cpu_seconds=round(row.cpu_seconds, 3)))
@@ -149,19 +166,16 @@ def networks_of_others(bench: Bench, case: Case) -> None:
     n, boxed = case.slices, peers.lung_extent_mm(case.lungs)
 
     def retinanet() -> None:
-        once, tiles = peers.retinanet(boxed)
-        bench.network(DETECTION, "MONAI RetinaNet (lung_nodule_ct_detection)", n, tiles, once)
+        bench.network(DETECTION, "MONAI RetinaNet (lung_nodule_ct_detection)", n, peers.retinanet(boxed))
 
     def nnunet() -> None:
-        once, tiles, made_of = peers.nnunet(boxed)
-        for views, name in ((1, "without mirroring"), (8, "mirrored")):
-            label = f"nnU-Net 3d_fullres, 1.5 mm ({made_of}), {name}"
-            bench.network(SEGMENTATION, label, n, tiles * views, once)
+        network = peers.nnunet(boxed)
+        for views, name in ((1, ""), (8, ", mirrored")):
+            bench.network(SEGMENTATION, f"nnU-Net 3d_fullres, 1.5 mm ({network.made_of}){name}", n, network, views)
 
     def lungmask() -> None:
-        once, made_of = peers.lungmask(min(n, peers.LUNGMASK_BATCH))
-        batches = math.ceil(n / peers.LUNGMASK_BATCH)
-        bench.network(LUNGS, f"lungmask R231 ({made_of})", n, batches, once)
+        network = peers.lungmask(n)
+        bench.network(LUNGS, f"lungmask R231 ({network.made_of})", n, network)
 
     for name, measure in (("RetinaNet", retinanet), ("nnU-Net", nnunet), ("lungmask", lungmask)):
         bench.peer(name, measure)
@@ -178,12 +192,16 @@ def registrations(bench: Bench, case: Case) -> None:
     with bench.timed(REGISTRATION, f"{OURS} (SimpleITK)", case.slices):
         register_studies(case.ct, case.lungs, moved, lungs)
 
-    def elastix() -> None:
-        run = peers.elastix(case.ct, moved)
-        with bench.timed(REGISTRATION, "itk-elastix, rigid and B-spline, 2 mm", case.slices):
-            run()
+    def other(method: str, prepare: Callable[[CtVolume, CtVolume], peers.Pass]) -> Callable[[], None]:
+        def measure() -> None:
+            run = prepare(case.ct, moved)
+            with bench.timed(REGISTRATION, method, case.slices):
+                run()
 
-    bench.peer("itk-elastix", elastix)
+        return measure
+
+    bench.peer("itk-elastix", other("itk-elastix, rigid and B-spline, 2 mm", peers.elastix))
+    bench.peer("ANTs", other("ANTs SyN (antspyx), 2 mm", peers.ants))
 
 
 def radiomics(bench: Bench, case: Case, plain: Path | None) -> None:
@@ -226,36 +244,19 @@ def ratios(rows: list[Row]) -> list[dict[str, Any]]:
     ]
 
 
-def draw(rows: list[Row], path: Path) -> None:
-    """Seconds by slices, a panel a task."""
-    from matplotlib.figure import Figure
-
-    tasks = [task for task in TASKS if any(row.task == task for row in rows)]
-    figure = Figure(figsize=(3.4 * len(tasks), 3.6), layout="constrained")
-    for axes, task in zip(figure.subplots(1, len(tasks), squeeze=False)[0], tasks, strict=True):
-        for method in dict.fromkeys(row.method for row in rows if row.task == task):
-            points = sorted((r.slices, r.seconds) for r in rows if r.task == task and r.method == method)
-            own = method.startswith(OURS)
-            axes.plot(*zip(*points, strict=True), "o-" if own else "s--", lw=2.2 if own else 1.2, label=method)
-        axes.set(title=task, xlabel="slices", yscale="log", ylim=(None, axes.get_ylim()[1] * 6))
-        axes.legend(fontsize=6, loc="upper left", frameon=False)
-        axes.grid(alpha=0.3)
-    figure.axes[0].set_ylabel("seconds")
-    figure.savefig(path, dpi=150)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--scan", type=Path, required=True, help="DICOM folder of the tallest scan")
-    parser.add_argument("-o", "--json", type=Path, required=True, help="the plot is written beside it as .png")
+    parser.add_argument("-o", "--json", type=Path, required=True)
     parser.add_argument("--slices", type=int, nargs="+", default=[70, 140, 270])
-    parser.add_argument("--tiles", type=int, default=4, help="tiles of a peer that are timed (default: %(default)s)")
+    parser.add_argument("--tiles", type=int, default=3, help="tiles of a peer that are timed (default: %(default)s)")
     parser.add_argument("--quick", action="store_true", help="one size, one tile")
     parser.add_argument("--threads", type=int, default=0, help="of torch (default: as it likes)")
     parser.add_argument("--plain-radiomics", type=Path, help="folder with plain pyradiomics (pip install --target)")
     arguments = parser.parse_args()
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
+    start = time.perf_counter()
     bench = Bench(1 if arguments.quick else arguments.tiles)
     whole, models = load_ct(arguments.scan), Models.load("cpu")
     load = os.getloadavg()[0]
@@ -265,19 +266,20 @@ def main() -> None:
         registrations(bench, case)
         radiomics(bench, case, arguments.plain_radiomics)
     result = {
-        "cpu": platform.processor() or platform.machine(),
+        "cpu": processor(),
         "cpu_count": os.cpu_count(),
         "torch_threads": torch.get_num_threads(),
         "load_average": load,
         "spacing_kji_mm": [round(s, 3) for s in whole.geometry.spacing_kji_mm],
         "quick": arguments.quick,
         "torchvision": importlib.util.find_spec("torchvision") is not None,
+        "seconds": round(time.perf_counter() - start),
+        "what": WHAT,
         "rows": [asdict(row) for row in bench.rows],
         "ratios": ratios(bench.rows),
         "not_measured": bench.not_measured,
     }
     arguments.json.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-    draw(bench.rows, arguments.json.with_suffix(".png"))
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import math
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +23,15 @@ from LungNoduleCADLib.imaging.sitk_bridge import resample
 # MONAI model zoo, lung_nodule_ct_detection 0.6.8, configs/inference.json; the patch is cut to what a CPU's memory holds
 ZOO_SPACING_XYZ_MM, ZOO_OVERLAP = (0.703125, 0.703125, 1.25), 0.25
 ZOO_ANCHORS = ((6, 8, 4), (8, 6, 5), (10, 10, 6))
-# TotalSegmentator lung_nodules (task 913): nnU-Net v2 3d_fullres at 1.5 mm, trained without mirroring; tile step 0.5.
-# Its plan file holds patch and features; these are nnU-Net's defaults for that spacing.
+# TotalSegmentator lung_nodules (task 913): one nnU-Net v2 3d_fullres at 1.5 mm, trained and run without mirroring, on
+# the lungs (which another of its networks finds, not timed here) and 10 mm around; tile step 0.5. Patch and features
+# stand in its plan file; these are nnU-Net's defaults for that spacing.
 NNUNET_MM, NNUNET_PATCH, NNUNET_STEP = 1.5, 128, 0.5
 NNUNET_FEATURES, NNUNET_CLASSES = (32, 64, 128, 256, 320, 320), 3
+CROP_MARGIN_MM = 10.0
 # lungmask 0.2.22: slices of 256 x 256 in batches of 20
 LUNGMASK_SIZE, LUNGMASK_BATCH = 256, 20
-ELASTIX_MM = 2.0
+REGISTRATION_MM = 2.0
 
 Pass = Callable[[], Any]
 
@@ -37,8 +40,8 @@ class Missing(Exception):
     """What a peer needs is not installed here."""
 
 
-def lung_extent_mm(lungs: LungMask, margin_mm: float = 20.0) -> tuple[float, float, float]:
-    """Size (z, y, x) of the box around the lungs, which is what the peers look at, too."""
+def lung_extent_mm(lungs: LungMask, margin_mm: float = CROP_MARGIN_MM) -> tuple[float, float, float]:
+    """Size (z, y, x) of the box around the lungs: all that TotalSegmentator looks at."""
     sides = []
     for axis, spacing, n in zip(range(3), lungs.geometry.spacing_kji_mm, lungs.labels.shape, strict=True):
         hit = np.flatnonzero(lungs.labels.any(axis=tuple(a for a in range(3) if a != axis)))
@@ -55,14 +58,29 @@ def _tiles(sizes: Sequence[int], patches: Sequence[int], step: float) -> int:
     return math.prod(tiles_along(n, patch, step) for n, patch in zip(sizes, patches, strict=True))
 
 
-def _pass(network: nn.Module, shape: tuple[int, ...]) -> Pass:
-    torch.manual_seed(0)
-    network, x = network.eval(), torch.randn(shape)
-    return lambda: network(x)
+@dataclass(frozen=True)
+class Network:
+    """A peer's network: one pass over a tile of ``shape``, and how many such tiles a scan has.
+
+    ``made_of``: what it is built from.
+    """
+
+    build: Callable[[], nn.Module]
+    shape: tuple[int, ...]
+    tiles: int
+    made_of: str
+
+    def once(self) -> Pass:
+        """A pass with random weights and values."""
+        torch.manual_seed(0)
+        network, x = self.build().eval(), torch.randn(self.shape)
+        return lambda: network(x)
 
 
-def retinanet(box_zyx_mm: tuple[float, float, float]) -> tuple[Pass, int]:
-    """The zoo's network (features, class and box heads; no anchors, no suppression) and its number of tiles."""
+def retinanet(box_zyx_mm: tuple[float, float, float]) -> Network:
+    """The zoo's network (features, class and box heads; no anchors, no suppression)."""
+    if importlib.util.find_spec("torchvision") is None:
+        raise Missing("MONAI's detection needs torchvision, which is not installed here")
     try:
         from LungNoduleCADLib.backends.retinanet import (
             CPU_PATCH,
@@ -75,49 +93,57 @@ def retinanet(box_zyx_mm: tuple[float, float, float]) -> tuple[Pass, int]:
         )
     except ImportError as error:
         raise Missing(f"MONAI's detection needs torchvision ({error})") from error
-    backbone = resnet50(spatial_dims=3, n_input_channels=1, conv1_t_stride=STEM_STRIDE, conv1_t_size=STEM_SIZE)
-    network = RetinaNet(3, 1, len(ZOO_ANCHORS), PyramidFeatures(backbone), SIZE_DIVISIBLE)
+
+    def build() -> nn.Module:
+        backbone = resnet50(spatial_dims=3, n_input_channels=1, conv1_t_stride=STEM_STRIDE, conv1_t_size=STEM_SIZE)
+        return RetinaNet(3, 1, len(ZOO_ANCHORS), PyramidFeatures(backbone), SIZE_DIVISIBLE)
+
     sizes = [round(mm / s) for mm, s in zip(box_zyx_mm[::-1], ZOO_SPACING_XYZ_MM, strict=True)]
     padded = [-(-n // step) * step for n, step in zip(sizes, SIZE_DIVISIBLE, strict=True)]
     patch = [min(n, most) for n, most in zip(padded, CPU_PATCH, strict=True)]
-    return _pass(network, (1, 1, *patch)), _tiles(padded, patch, 1 - ZOO_OVERLAP)
+    return Network(build, (1, 1, *patch), _tiles(padded, patch, 1 - ZOO_OVERLAP), "MONAI RetinaNet")
 
 
-def nnunet(box_zyx_mm: tuple[float, float, float]) -> tuple[Pass, int, str]:
-    """nnU-Net's network, its number of tiles without mirroring, and what it is built from."""
+def nnunet(box_zyx_mm: tuple[float, float, float]) -> Network:
+    """nnU-Net's network, as TotalSegmentator's lung_nodules runs it."""
     stages = len(NNUNET_FEATURES)
     strides = (1,) + (2,) * (stages - 1)
-    if importlib.util.find_spec("dynamic_network_architectures"):
+
+    def plain() -> nn.Module:
         from dynamic_network_architectures.architectures.unet import PlainConvUNet
 
-        made_of = "PlainConvUNet"
-        network: nn.Module = PlainConvUNet(
+        return PlainConvUNet(
             1, stages, NNUNET_FEATURES, nn.Conv3d, 3, strides, 2, NNUNET_CLASSES, 2,
             conv_bias=True, norm_op=nn.InstanceNorm3d, norm_op_kwargs={"eps": 1e-5, "affine": True},
             nonlin=nn.LeakyReLU, nonlin_kwargs={"inplace": True}, deep_supervision=False,
         )  # fmt: skip
-    else:
+
+    def alike() -> nn.Module:
         from monai.networks.nets import DynUNet
 
-        made_of = "MONAI DynUNet of the same plan"
-        network = DynUNet(3, 1, NNUNET_CLASSES, [3] * stages, strides, strides[1:], filters=NNUNET_FEATURES)
-    sizes = [round(mm / NNUNET_MM) for mm in box_zyx_mm]
-    tiles = _tiles(sizes, [NNUNET_PATCH] * 3, NNUNET_STEP)
-    return _pass(network, (1, 1, *(NNUNET_PATCH,) * 3)), tiles, made_of
+        return DynUNet(3, 1, NNUNET_CLASSES, [3] * stages, strides, strides[1:], filters=NNUNET_FEATURES)
+
+    own = importlib.util.find_spec("dynamic_network_architectures") is not None
+    tiles = _tiles([round(mm / NNUNET_MM) for mm in box_zyx_mm], [NNUNET_PATCH] * 3, NNUNET_STEP)
+    made_of = "nnU-Net's own PlainConvUNet" if own else "MONAI's DynUNet of the same plan"
+    return Network(plain if own else alike, (1, 1, *(NNUNET_PATCH,) * 3), tiles, made_of)
 
 
-def lungmask(batch: int) -> tuple[Pass, str]:
-    """R231's network on a batch of slices, and what it is built from: lungmask's own file where it is installed."""
+def lungmask(slices: int) -> Network:
+    """R231's network on batches of slices: lungmask's own file where it is installed."""
     settings = {"n_classes": 3, "depth": 5, "wf": 6, "padding": True, "batch_norm": True, "up_mode": "upsample"}
     found = importlib.util.find_spec("lungmask")
-    if found is not None and found.submodule_search_locations:
-        file = Path(next(iter(found.submodule_search_locations)), "resunet.py")
-        spec = importlib.util.spec_from_file_location("lungmask_resunet", file)
-        if spec is not None and spec.loader is not None:
-            module = importlib.util.module_from_spec(spec)
-            spec.loader.exec_module(module)
-            return _pass(module.UNet(**settings), (batch, 1, LUNGMASK_SIZE, LUNGMASK_SIZE)), "lungmask's own UNet"
-    return _pass(PlainUNet2d(3), (batch, 1, LUNGMASK_SIZE, LUNGMASK_SIZE)), "U-Net of its plan"
+    places = list(found.submodule_search_locations or ()) if found else []
+
+    def own() -> nn.Module:
+        spec = importlib.util.spec_from_file_location("lungmask_resunet", Path(places[0], "resunet.py"))
+        module = importlib.util.module_from_spec(spec)  # type: ignore[arg-type]
+        spec.loader.exec_module(module)  # type: ignore[union-attr]
+        return module.UNet(**settings)
+
+    shape = (min(slices, LUNGMASK_BATCH), 1, LUNGMASK_SIZE, LUNGMASK_SIZE)
+    made_of = "lungmask's own U-Net" if places else "a U-Net of its plan"
+    return Network(own if places else lambda: PlainUNet2d(3), shape, math.ceil(slices / LUNGMASK_BATCH), made_of)
 
 
 class PlainUNet2d(nn.Module):
@@ -157,20 +183,40 @@ def elastix(fixed: CtVolume, moving: CtVolume) -> Pass:
         raise Missing("itk-elastix is not installed") from error
     if not hasattr(itk, "ElastixRegistrationMethod"):
         raise Missing("itk is installed without elastix (itk-elastix)")
-    images = [_itk_image(itk, scan) for scan in (fixed, moving)]
+
+    def image(ct: CtVolume) -> Any:
+        values, grid = _cubes(ct)
+        made = itk.image_from_array(values)
+        made.SetSpacing(grid.spacing_kji_mm[::-1])
+        made.SetOrigin(grid.origin_lps_mm)
+        return made
+
+    images = [image(scan) for scan in (fixed, moving)]
     parameters = itk.ParameterObject.New()
     for kind in ("rigid", "bspline"):
         parameters.AddParameterMap(parameters.GetDefaultParameterMap(kind))
     return lambda: itk.elastix_registration_method(*images, parameter_object=parameters, log_to_console=False)
 
 
-def _itk_image(itk: Any, ct: CtVolume) -> Any:
-    shape = tuple(max(1, int(mm / ELASTIX_MM)) for mm in ct.geometry.extent_kji_mm)
-    grid = Geometry(shape, ct.geometry.origin_lps_mm, (ELASTIX_MM,) * 3, ct.geometry.direction)  # type: ignore[arg-type]
-    image = itk.image_from_array(resample(ct.hu.astype(np.float32), ct.geometry, grid, outside=-1024))
-    image.SetSpacing(grid.spacing_kji_mm[::-1])
-    image.SetOrigin(grid.origin_lps_mm)
-    return image
+def ants(fixed: CtVolume, moving: CtVolume) -> Pass:
+    """ANTs with the defaults of ``ants.registration``: affine, then SyN with mutual information, at 2 mm."""
+    try:
+        import ants as package
+    except ImportError as error:
+        raise Missing("ANTs (antspyx) is not installed") from error
+
+    def image(ct: CtVolume) -> Any:
+        values, grid = _cubes(ct)
+        return package.from_numpy(values.T, origin=grid.origin_lps_mm, spacing=grid.spacing_kji_mm[::-1])
+
+    images = image(fixed), image(moving)
+    return lambda: package.registration(*images, type_of_transform="SyN", random_seed=1)
+
+
+def _cubes(ct: CtVolume) -> tuple[np.ndarray, Geometry]:
+    shape = tuple(max(1, int(mm / REGISTRATION_MM)) for mm in ct.geometry.extent_kji_mm)
+    grid = Geometry(shape, ct.geometry.origin_lps_mm, (REGISTRATION_MM,) * 3, ct.geometry.direction)  # type: ignore[arg-type]
+    return resample(ct.hu.astype(np.float32), ct.geometry, grid, outside=-1024), grid
 
 
 @contextmanager

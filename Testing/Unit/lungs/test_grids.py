@@ -10,7 +10,14 @@ from scipy import ndimage
 from LungNoduleCADLib.domain.ct import CtVolume
 from LungNoduleCADLib.domain.geometry import Geometry
 from LungNoduleCADLib.imaging.sitk_bridge import resample
-from LungNoduleCADLib.lungs.grids import AIR_BELOW_HU, AIR_OUTLINE_AT, OUTLINE_AT, SMOOTH_MM, native_labels
+from LungNoduleCADLib.lungs.grids import (
+    AIR_BELOW_HU,
+    AIR_OUTLINE_AT,
+    OUTLINE_AT,
+    SMOOTH_MM,
+    native_labels,
+    on_coarse_grid,
+)
 
 TURNED = (0.9848, -0.1736, 0.0, 0.1736, 0.9848, 0.0, 0.0, 0.0, 1.0)
 
@@ -33,3 +40,15 @@ def test_labels_in_boxes_are_those_of_the_whole_scan(ct_of: Callable[..., CtVolu
         expected[mine], best[mine] = label, share[mine]
     assert set(np.unique(expected)) == {0, 1, 2}
     assert np.array_equal(found, expected)
+
+
+def test_the_share_of_a_mask_on_a_coarse_grid_is_its_block_average() -> None:
+    mask = ndimage.gaussian_filter(np.random.default_rng(1).normal(size=(25, 61, 64)), 2) > 0
+    fine = Geometry(mask.shape, (-20.0, 7.0, 3.0), (1.25, 0.61, 0.61), TURNED)  # type: ignore[arg-type]
+
+    share, grid = on_coarse_grid(mask, fine, 3.0)
+
+    average, same_grid = on_coarse_grid(mask.astype(np.float32), fine, 3.0)
+    assert grid == same_grid
+    assert np.array_equal(share > 0.5, average > 0.5)
+    np.testing.assert_allclose(share, average, atol=1e-6)
