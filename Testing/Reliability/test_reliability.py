@@ -15,7 +15,7 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
 from break_it import OUTCOMES, TABLE, table  # noqa: E402
-from fuzz import TARGETS, fuzz, kept_cases  # noqa: E402
+from fuzz import TARGETS, fuzz  # noqa: E402
 from tally import Tally  # noqa: E402
 from torture import derived_series, objects_of_other_projects, pixels_of_other_projects  # noqa: E402
 
@@ -38,12 +38,6 @@ def test_mutated_files_do_no_harm(what: str) -> None:
     tally = fuzz(what, CASES, first=1_000_000)  # other cases than those of the table
     assert tally.failures == []
     assert tally.tried == CASES
-
-
-def test_files_that_did_harm_once_do_no_more() -> None:
-    tally = kept_cases()
-    assert tally.failures == []
-    assert tally.tried > 0
 
 
 @pytest.mark.real_data
