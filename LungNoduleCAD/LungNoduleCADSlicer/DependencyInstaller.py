@@ -90,7 +90,7 @@ def explain(missing: list[str]) -> str:
     purposes = {
         _("neural networks"): ("torch", "monai", "safetensors"),
         _("reading and writing DICOM"): (
-            "pydicom", "highdicom", "pyjpegls", "pylibjpeg", "pylibjpeg-libjpeg", "pylibjpeg-openjpeg",
+            "pydicom", "highdicom", "imagecodecs", "pylibjpeg", "pylibjpeg-openjpeg",
         ),
         _("malignancy estimate"): ("scikit-learn", "xgboost-cpu", "xgboost"),
         _("report and figures"): ("reportlab", "matplotlib", "contourpy", "pillow"),

@@ -13,6 +13,7 @@ import numpy as np
 import SimpleITK as sitk
 from pydicom.dataset import Dataset
 
+from LungNoduleCADLib.dicom.decode import decode_pixels
 from LungNoduleCADLib.dicom.describe import describe
 from LungNoduleCADLib.dicom.discover import choose_series, find_series
 from LungNoduleCADLib.dicom.doubts import grid_doubts
@@ -134,7 +135,7 @@ def decode_file(path: Path) -> list[tuple[SliceHeader, np.ndarray]]:
     try:
         dataset = read_dataset(path, pixels=True)
         headers = slice_headers(path, dataset)
-        pixels = dataset.pixel_array
+        pixels = decode_pixels(dataset)
         if headers and pixels.size != len(headers) * headers[0].shape_ji[0] * headers[0].shape_ji[1]:
             raise ValueError(f"{pixels.size} pixels for {len(headers)} slices")
     except MemoryError:

@@ -11,6 +11,7 @@ import pydicom
 from pydicom.dataset import Dataset
 from pydicom.uid import CTImageStorage, EnhancedCTImageStorage, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
+from LungNoduleCADLib.dicom.decode import decoder_of
 from LungNoduleCADLib.dicom.headers import text
 from LungNoduleCADLib.errors import PacsError
 from LungNoduleCADLib.pacs.address import Node, RemoteSeries, as_date
@@ -163,7 +164,7 @@ def _make_plain(dataset: Dataset, accepted: set[tuple[str, str]], node: Node) ->
     if not any((dataset.SOPClassUID, syntax) in accepted for syntax in PLAIN):
         raise PacsError(f"{node} does not take {pydicom.uid.UID(dataset.SOPClassUID).name}")
     if dataset.file_meta.TransferSyntaxUID.is_compressed:
-        dataset.decompress()
+        dataset.decompress(decoding_plugin=decoder_of(dataset))
 
 
 def _query(level: str, **keys: str) -> Dataset:

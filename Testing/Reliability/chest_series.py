@@ -13,12 +13,19 @@ import pydicom
 from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
 from pydicom.uid import (
+    JPEG2000,
     UID,
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
+    HTJ2KLossless,
     ImplicitVRLittleEndian,
     JPEG2000Lossless,
+    JPEGBaseline8Bit,
+    JPEGExtended12Bit,
+    JPEGLossless,
+    JPEGLosslessSV1,
     JPEGLSLossless,
+    JPEGLSNearLossless,
     RLELossless,
     generate_uid,
 )
@@ -107,18 +114,52 @@ def _pixels(convert: Callable[[np.ndarray], np.ndarray], **named: object) -> Cha
     return edited(change)
 
 
-def _recoded(syntax: str) -> Change:
+def _recoded(syntax: str, **options: object) -> Change:
     def of_folder(folder: Path) -> None:
         for path in files(folder):
             dataset = pydicom.dcmread(path)
             if UID(syntax).is_encapsulated:
-                dataset.compress(syntax, generate_instance_uid=False)
+                dataset.compress(syntax, generate_instance_uid=False, **options)
             elif not UID(syntax).is_little_endian:
                 dataset.PixelData = dataset.pixel_array.byteswap().tobytes()
             fresh = Dataset(dataset)  # forgets how it was stored
             fresh.file_meta = dataset.file_meta
             fresh.file_meta.TransferSyntaxUID = syntax
             pydicom.dcmwrite(path, fresh, enforce_file_format=True)
+
+    return of_folder
+
+
+def _encoded(syntax: str, encode: Callable[[np.ndarray], bytes]) -> Change:
+    """Compressed by an encoder that pydicom does not have."""
+
+    def change(dataset: Dataset, _: int) -> None:
+        dataset.PixelData = encapsulate([encode(dataset.pixel_array)])
+        dataset["PixelData"].VR = "OB"
+        dataset.file_meta.TransferSyntaxUID = syntax
+
+    return edited(change)
+
+
+def _jpeg(syntax: str, bits: int, **options: object) -> Change:
+    def encode(pixels: np.ndarray) -> bytes:
+        from imagecodecs import jpeg8_encode
+
+        return jpeg8_encode(pixels, bitspersample=bits, **options)
+
+    return _encoded(syntax, encode)
+
+
+def _htj2k(pixels: np.ndarray) -> bytes:
+    from imagecodecs import htj2k_encode
+
+    return htj2k_encode(pixels, reversible=True)
+
+
+def _in_turn(*changes: Change) -> Change:
+    def of_folder(folder: Path) -> None:
+        for change in changes:
+            change(folder)
 
     return of_folder
 
@@ -240,7 +281,10 @@ READ: dict[str, Change] = {  # has to be read, every voxel as it was
     "deflated": _recoded(DeflatedExplicitVRLittleEndian),
     "RLE": _recoded(RLELossless),
     "JPEG 2000 lossless": _recoded(JPEG2000Lossless),
+    "HTJ2K lossless": _encoded(HTJ2KLossless, _htj2k),
     "JPEG-LS lossless": _recoded(JPEGLSLossless),
+    "JPEG lossless": _jpeg(JPEGLossless, 16, lossless=True, predictor=6),
+    "JPEG lossless, first order": _jpeg(JPEGLosslessSV1, 12, lossless=True, predictor=1),
     "enhanced multi-frame": _enhanced,
     "signed values": _pixels(
         lambda p: (p.astype(np.int32) - 1024).astype(np.int16), PixelRepresentation=1, RescaleIntercept="0"
@@ -265,6 +309,14 @@ READ: dict[str, Change] = {  # has to be read, every voxel as it was
     "an age that is none": edited(_raw("PatientAge", b"ABCY", "AS")),
     "no thickness": values(SliceThickness=None),
     "an unknown character set": values(SpecificCharacterSet="ISO_IR 999"),
+}
+_IN_8_BITS = _pixels(lambda p: (p >> 4).astype(np.uint8), BitsAllocated=8, BitsStored=8, HighBit=7, RescaleSlope="16")
+READ_NEARLY: dict[str, tuple[Change, int]] = {  # has to be read, with HU that differ by so much at most
+    "8 bits with a rescale to match": (_IN_8_BITS, 16),
+    "JPEG of 8 bits": (_in_turn(_IN_8_BITS, _jpeg(JPEGBaseline8Bit, 8, level=100)), 32),
+    "JPEG of 12 bits": (_jpeg(JPEGExtended12Bit, 12, level=100), 2),
+    "JPEG-LS near-lossless": (_recoded(JPEGLSNearLossless, jls_error=3), 3),
+    "JPEG 2000": (_recoded(JPEG2000, j2k_cr=[2]), 2),
 }
 REFUSED: dict[str, Change] = {  # may not be taken
     "a missing slice": _without(9),

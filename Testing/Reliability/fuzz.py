@@ -1,8 +1,8 @@
 """Mutated files: whatever bytes they hold, they are read or refused; no traceback, crash, hang or boundless memory.
 
 Every case is made from its number alone, so that one that was found can be made again. Cases run in processes of their
-own with bounded memory; a process that dies or stalls is a failed case. Cases that were found are kept in ``found/``:
-<target>/<case>/<folder>/<file>, in place of the good file of that name.
+own with bounded memory; a process that dies or stalls is a failed case. What was found is made again in unit tests:
+``Testing/Unit/dicom/test_damaged.py``, ``Testing/Unit/report/test_findings_json.py``.
 
 python Testing/Reliability/fuzz.py --state FILE [--target "DICOM files"] [--count 50000]
 
@@ -25,7 +25,7 @@ import traceback
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -36,19 +36,18 @@ from fuzz_targets import TARGETS  # noqa: E402
 from mutations import mutated  # noqa: E402
 from tally import Tally  # noqa: E402
 
-FOUND = HERE / "found"
 MOST_MEMORY = 6 * 2**30  # bytes of address space; what the libraries map included
 MOST_SECONDS = 20  # a case
 CHUNK = 1000  # cases a process
 LONG = 50_000
 SHARED_MEMORY = Path("/dev/shm")
 PRELOADED = ["fuzz", "LungNoduleCADLib.dicom.load", "LungNoduleCADLib.training.verify",
-             "LungNoduleCADLib.classification.fusion", "jsonschema", "torch", "xgboost"]  # fmt: skip
+             "LungNoduleCADLib.classification.fusion", "imagecodecs", "jsonschema", "torch", "xgboost"]  # fmt: skip
 NEXT, PASSED = 0, 1  # what a process says of itself while it lives
 
 
 def fuzz(what: str, count: int, first: int = 0, state: Path | None = None) -> Tally:
-    """``count`` cases of a target, after those that are kept.
+    """``count`` cases of a target.
 
     Parameters
     ----------
@@ -63,20 +62,6 @@ def fuzz(what: str, count: int, first: int = 0, state: Path | None = None) -> Ta
             for start in range(0, len(numbers), CHUNK):
                 _chunk(what, seeds, numbers[start : start + CHUNK], tally)
                 _save(tally, state)
-    return tally
-
-
-def kept_cases() -> Tally:
-    """The cases in ``found/``."""
-    tally = Tally("files that did harm once")
-    for what, target in TARGETS.items():
-        with _quick_folder() as seeds:
-            target.seeds(seeds)
-            for case in sorted((FOUND / what).glob("*")):
-                found = _files(case)[0]
-                with _exchanged(seeds / found.relative_to(case), found.read_bytes()) as file:
-                    read = partial(target.read, file)
-                    tally.attempt(case.name, read, lambda _: "", may_refuse=True)
     return tally
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 SEEDS = Path(__file__).parent / "seeds"
-SYNTAXES = ("as it is", "enhanced multi-frame", "RLE", "JPEG 2000 lossless", "JPEG-LS lossless", "deflated",
-            "big endian", "implicit VR")  # fmt: skip
+SYNTAXES = ("as it is", "enhanced multi-frame", "RLE", "JPEG 2000 lossless", "JPEG-LS lossless", "JPEG lossless",
+            "JPEG of 12 bits", "deflated", "big endian", "implicit VR")  # fmt: skip
 SLICES = 10  # as few as a series may have
 
 
@@ -25,13 +25,14 @@ class Target:
 
 
 def _dicom_seeds(folder: Path) -> None:
-    from chest_series import READ, chest
+    from chest_series import READ, READ_NEARLY, chest
 
     from LungNoduleCADLib.phantom.dicom import write_dicom_series
 
+    changes = READ | {name: change for name, (change, _) in READ_NEARLY.items()}
     for name in SYNTAXES:
         write_dicom_series(chest(SLICES, rows=32, columns=40), folder / name)
-        READ[name](folder / name)
+        changes[name](folder / name)
 
 
 def _read_dicom(file: Path) -> Any:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
 from mutations import ODD_VALUES, places
 
 from LungNoduleCADLib.json_file import read_json
@@ -105,9 +106,20 @@ class _Fitting:
             {name: one for name, one in properties.items() if name in required},
             optional={name: one for name, one in properties.items() if name not in required},
         )
+        if "if" in schema:
+            named = self._narrowed(named, schema)
         more = schema.get("additionalProperties", False)
         if not isinstance(more, dict):
             return named
         names = self._of(schema["propertyNames"]) if "propertyNames" in schema else TEXT
         others = st.dictionaries(names, self._of(more), max_size=MOST_ITEMS)
         return st.builds(lambda a, b: {**b, **a}, named, others)
+
+    def _narrowed(self, whole: st.SearchStrategy[Any], schema: dict[str, Any]) -> st.SearchStrategy[Any]:
+        """Where ``if`` is met, the properties that ``then`` names are of what is allowed by both."""
+        met = Draft202012Validator(schema["if"]).is_valid
+        properties = schema["properties"]
+        then = st.fixed_dictionaries(
+            {name: self._of({**properties[name], **one}) for name, one in schema["then"]["properties"].items()}
+        )
+        return whole.flatmap(lambda value: then.map(lambda more: {**value, **more}) if met(value) else st.just(value))

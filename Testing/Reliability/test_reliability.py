@@ -15,15 +15,13 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
 from break_it import OUTCOMES, TABLE, table  # noqa: E402
-from fuzz import TARGETS, fuzz, kept_cases  # noqa: E402
+from fuzz import TARGETS, fuzz  # noqa: E402
 from tally import Tally  # noqa: E402
 from torture import derived_series, objects_of_other_projects, pixels_of_other_projects  # noqa: E402
 
 from LungNoduleCADLib.errors import InputError  # noqa: E402
 
 CASES = 40
-KNOWN = {"mutated DICOM files": 1}
-"""Cases that fail, as ``README.md`` tells."""
 
 
 def test_every_way_to_break_a_series_is_read_rightly_or_refused() -> None:
@@ -38,12 +36,6 @@ def test_mutated_files_do_no_harm(what: str) -> None:
     tally = fuzz(what, CASES, first=1_000_000)  # other cases than those of the table
     assert tally.failures == []
     assert tally.tried == CASES
-
-
-def test_files_that_did_harm_once_do_no_more() -> None:
-    tally = kept_cases()
-    assert tally.failures == []
-    assert tally.tried > 0
 
 
 @pytest.mark.real_data
@@ -71,7 +63,7 @@ def test_a_traceback_a_wrong_result_and_an_unclear_refusal_are_failures() -> Non
     assert (tally.passed, tally.refused, tally.failed) == (1, 1, 5)
 
 
-def test_the_table_says_what_was_counted_and_nothing_failed_but_what_is_known() -> None:
+def test_the_table_says_what_was_counted_and_nothing_failed() -> None:
     rows = json.loads(OUTCOMES.read_text(encoding="utf-8"))["rows"]
     assert table(rows) in TABLE.read_text(encoding="utf-8")
-    assert {row["what"]: row["failed"] for row in rows if row["failed"]} == KNOWN
+    assert [row["what"] for row in rows if row["failed"]] == []

@@ -136,6 +136,7 @@ def _set(document, path, value):
         (("nodules", 0, "reveiw"), "accepted", "nodules[0]"),
         (("nodules", 0, "id"), "../N1", "nodules[0].id"),
         (("nodules", 1, "id"), "N1", "N1 twice"),
+        (("nodules", 0, "id"), "x" * 1000, "comparison.matches[0].current_id"),
         (("nodules", 0, "mean_diameter_mm"), 9.9, "mean_diameter_mm of nodule N1"),
         (("comparison", "matches", 0, "current_id"), "N77", "comparison.matches[0].current_id"),
         (("schema_version",), "0.9", "schema_version '1.0', '1.1', '1.2', '1.3'"),
@@ -156,6 +157,7 @@ def test_a_wrong_edit_is_refused_and_its_place_named(make_findings, path, value,
         from_json(document)
     assert place in str(caught.value)
     assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 600
 
 
 def test_a_missing_key_is_refused_by_name(make_findings):
