@@ -128,7 +128,7 @@ def rows_pair_the_nodules_and_say_what_changed(test):
         [row.texts for row in panel.comparison.rows],
         [
             ("N1 → N1", "growing", "8.0 → 10.0", "+95%\n+56 to +134%", "191\n150 to 286"),
-            ("N2 → N2", "stable", "6.0 → 6.0", "+0%\n-20 to +20%", "–"),
+            ("N2 → N2", "stable", "6.0 → 6.0", "0%\n−20 to +20%", "–"),
             ("N3 → –", "resolved", "6.0 → –", "–", "–"),
         ],
     )
