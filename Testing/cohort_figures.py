@@ -19,6 +19,7 @@ SIZES, EDITS = "cost by size", "panel edits"
 BENCHMARKS = ("budgets", "throughput", "bench_peers", "engines")
 NOT_YET = "Not measured yet: `Testing/Benchmarks/{name}.py` writes `{name}.json`, from which this is made."
 OURS = "LungNoduleCAD"
+WORTH_A_CHANGE = 1.3  # times as quick: another engine is one more requirement on every computer
 
 
 def cohort_figures(benchmarks: Path) -> str:
@@ -172,7 +173,25 @@ def _engines(found: dict[str, Any]) -> str:
         cells = [f"{seconds[network, name]:.0f}" if (network, name) in seconds else "" for name in names]
         rows.append(f"| {network} | " + " | ".join(cells) + " |")
     missing = [f"{name} ({why})" for name, why in measured["not_measured"].items()]
-    return "\n".join([*rows, *(["", f"Not measured: {'; '.join(missing)}."] if missing else [])])
+    said = [f"Not measured: {'; '.join(missing)}."] if missing else []
+    return "\n".join([*rows, "", " ".join([_choice(seconds, names, networks), *said])])
+
+
+def _choice(milliseconds: dict[tuple[str, str], float], names: list[str], networks: list[str]) -> str:
+    """Whether another engine is worth a change: for the network for which it wins least."""
+    used, *others = names
+    wins = {
+        name: min(milliseconds[network, used] / milliseconds[network, name] for network in networks)
+        for name in others
+        if all((network, name) in milliseconds for network in networks)
+    }
+    if not wins:
+        return f"No other engine than {used} takes all networks."
+    best = max(wins, key=lambda name: wins[name])
+    quicker = f"{best}, at least {wins[best]:.2f} times as quick for every network"
+    if wins[best] >= WORTH_A_CHANGE:
+        return f"Worth a change to {quicker}."
+    return f"{used} stays. The best of the others is {quicker}; a change has to bring {WORTH_A_CHANGE:g} times."
 
 
 def _machine(measured: dict[str, Any]) -> str:
