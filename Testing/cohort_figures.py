@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -220,14 +221,16 @@ def _drawn_peers(rows: Sequence[dict[str, Any]]) -> Figure:
     from matplotlib.figure import Figure
 
     tasks = list(dict.fromkeys(row["task"] for row in rows))
-    figure = Figure(figsize=(3.4 * len(tasks), 3.8), layout="constrained")
+    figure = Figure(figsize=(2.8 * len(tasks), 4.2), layout="constrained")
     for axes, task in zip(figure.subplots(1, len(tasks), squeeze=False)[0], tasks, strict=True):
         for method in dict.fromkeys(row["method"] for row in rows if row["task"] == task):
             points = sorted((r["slices"], r["seconds"]) for r in rows if (r["task"], r["method"]) == (task, method))
             own = method.startswith(OURS)
-            axes.plot(*zip(*points, strict=True), "o-" if own else "s--", lw=2.2 if own else 1.2, label=method)
-        axes.set(title=task, xlabel="slices", yscale="log", ylim=(None, axes.get_ylim()[1] * 6))
-        axes.legend(fontsize=6, loc="upper left", frameon=False)
+            axes.plot(
+                *zip(*points, strict=True), "o-" if own else "s--", lw=2.2 if own else 1.2, label=fill(method, 32)
+            )
+        axes.set(title=task, xlabel="slices", yscale="log")
+        axes.legend(fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.2), frameon=False)
         axes.grid(alpha=0.3)
     figure.axes[0].set_ylabel("seconds")
     return figure
