@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ SIZES, EDITS = "cost by size", "panel edits"
 BENCHMARKS = ("budgets", "throughput", "bench_peers", "engines")
 NOT_YET = "Not measured yet: `Testing/Benchmarks/{name}.py` writes `{name}.json`, from which this is made."
 OURS = "LungNoduleCAD"
+WORTH_A_CHANGE = 1.3  # times as quick: another engine is one more requirement on every computer
 
 
 def cohort_figures(benchmarks: Path) -> str:
@@ -172,7 +174,25 @@ def _engines(found: dict[str, Any]) -> str:
         cells = [f"{seconds[network, name]:.0f}" if (network, name) in seconds else "" for name in names]
         rows.append(f"| {network} | " + " | ".join(cells) + " |")
     missing = [f"{name} ({why})" for name, why in measured["not_measured"].items()]
-    return "\n".join([*rows, *(["", f"Not measured: {'; '.join(missing)}."] if missing else [])])
+    said = [f"Not measured: {'; '.join(missing)}."] if missing else []
+    return "\n".join([*rows, "", " ".join([_choice(seconds, names, networks), *said])])
+
+
+def _choice(milliseconds: dict[tuple[str, str], float], names: list[str], networks: list[str]) -> str:
+    """Whether another engine is worth a change: for the network for which it wins least."""
+    used, *others = names
+    wins = {
+        name: min(milliseconds[network, used] / milliseconds[network, name] for network in networks)
+        for name in others
+        if all((network, name) in milliseconds for network in networks)
+    }
+    if not wins:
+        return f"No other engine than {used} takes all networks."
+    best = max(wins, key=lambda name: wins[name])
+    quicker = f"{best}, at least {wins[best]:.2f} times as quick for every network"
+    if wins[best] >= WORTH_A_CHANGE:
+        return f"Worth a change to {quicker}."
+    return f"{used} stays. The best of the others is {quicker}; a change has to bring {WORTH_A_CHANGE:g} times."
 
 
 def _machine(measured: dict[str, Any]) -> str:
@@ -201,14 +221,16 @@ def _drawn_peers(rows: Sequence[dict[str, Any]]) -> Figure:
     from matplotlib.figure import Figure
 
     tasks = list(dict.fromkeys(row["task"] for row in rows))
-    figure = Figure(figsize=(3.4 * len(tasks), 3.8), layout="constrained")
+    figure = Figure(figsize=(2.8 * len(tasks), 4.2), layout="constrained")
     for axes, task in zip(figure.subplots(1, len(tasks), squeeze=False)[0], tasks, strict=True):
         for method in dict.fromkeys(row["method"] for row in rows if row["task"] == task):
             points = sorted((r["slices"], r["seconds"]) for r in rows if (r["task"], r["method"]) == (task, method))
             own = method.startswith(OURS)
-            axes.plot(*zip(*points, strict=True), "o-" if own else "s--", lw=2.2 if own else 1.2, label=method)
-        axes.set(title=task, xlabel="slices", yscale="log", ylim=(None, axes.get_ylim()[1] * 6))
-        axes.legend(fontsize=6, loc="upper left", frameon=False)
+            axes.plot(
+                *zip(*points, strict=True), "o-" if own else "s--", lw=2.2 if own else 1.2, label=fill(method, 32)
+            )
+        axes.set(title=task, xlabel="slices", yscale="log")
+        axes.legend(fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.2), frameon=False)
         axes.grid(alpha=0.3)
     figure.axes[0].set_ylabel("seconds")
     return figure

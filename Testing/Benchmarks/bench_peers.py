@@ -1,6 +1,6 @@
 """What each step costs beside the tools that others use for it: ``bench_peers.py --scan FOLDER -o bench_peers.json``.
 
-One run, one computer, one scan, cut to several heights; about 7 minutes on two cores. ``WHAT`` says, and the JSON with
+One run, one computer, one scan, cut to several heights; about 8 minutes on two cores. ``WHAT`` says, and the JSON with
 it, what each figure is: of this project whole steps as ``analyse`` runs them, of the peers their networks' passes only,
 with random weights, on which time does not depend. What is not installed is named with its reason, never guessed.
 """

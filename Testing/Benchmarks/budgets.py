@@ -3,7 +3,7 @@
 ``--usual``: a chest CT of 512 x 512 x about 140; ``--thin``: of about 300 slices, which is also cut to its middle parts
 for the cost by size. Compared are the two scans of the synthetic patient. Medians of several runs, each a command of
 its own as a person gives it; memory is the peak of the whole process tree. Run it on a computer that does nothing else
-(what else it did stands in ``load_average``); it takes about 17 minutes on two cores.
+(what else it did stands in ``load_average``); it takes about 18 minutes on two cores.
 """
 
 from __future__ import annotations

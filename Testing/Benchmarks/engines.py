@@ -39,18 +39,18 @@ Engine = Callable[[Tensor], Tensor]
 
 
 class OneAnswer(nn.Module):
-    """An encoder seen through its malignancy head; any other network as it is."""
+    """An encoder seen through its malignancy head, any other network as it is; ``shape`` of what it is asked."""
 
-    def __init__(self, network: nn.Module) -> None:
+    def __init__(self, network: nn.Module, shape: tuple[int, ...]) -> None:
         super().__init__()
-        self.network = network
+        self.network, self.shape = network, shape
 
     def forward(self, x: Tensor) -> Tensor:
         answer = self.network(x)
         return answer["malignancy"] if isinstance(answer, dict) else answer
 
 
-def as_used(network: nn.Module) -> Engine:
+def as_used(network: OneAnswer) -> Engine:
     def run(x: Tensor) -> Tensor:
         with autocast("cpu"):
             return network(x.contiguous(memory_format=torch.channels_last_3d))
@@ -58,15 +58,15 @@ def as_used(network: nn.Module) -> Engine:
     return run
 
 
-def in_float32(network: nn.Module) -> Engine:
+def in_float32(network: OneAnswer) -> Engine:
     return lambda x: network(x.contiguous(memory_format=torch.channels_last_3d))
 
 
-def compiled(network: nn.Module) -> Engine:
+def compiled(network: OneAnswer) -> Engine:
     return as_used(torch.compile(network))  # type: ignore[arg-type]
 
 
-def onnx_runtime(network: nn.Module) -> Engine:
+def onnx_runtime(network: OneAnswer) -> Engine:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -78,7 +78,7 @@ def onnx_runtime(network: nn.Module) -> Engine:
     return lambda x: torch.from_numpy(session.run(None, {"x": x.numpy()})[0])
 
 
-def openvino(network: nn.Module, precision: str) -> Engine:
+def openvino(network: OneAnswer, precision: str) -> Engine:
     import openvino as ov
 
     model = ov.convert_model(network, example_input=torch.zeros(network.shape), input=list(network.shape))
@@ -87,7 +87,7 @@ def openvino(network: nn.Module, precision: str) -> Engine:
     return lambda x: torch.from_numpy(run(x.numpy())[0].copy())
 
 
-ENGINES: dict[str, Callable[[nn.Module], Engine]] = {
+ENGINES: dict[str, Callable[[OneAnswer], Engine]] = {
     AS_USED: as_used,
     "PyTorch, float32": in_float32,
     "torch.compile": compiled,
@@ -118,10 +118,14 @@ def main() -> None:
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
     torch.manual_seed(0)
-    load, rows, missing = os.getloadavg()[0], [], {}
+    about = {
+        "cpu": processor(), "cpu_count": os.cpu_count(), "threads": torch.get_num_threads(),
+        "load_average": os.getloadavg()[0], "torch": torch.__version__,
+    }  # fmt: skip
+    rows: list[dict[str, Any]] = []
+    missing: dict[str, str] = {}
     for bundle, shape in SHAPES.items():
-        network = OneAnswer(load_members(find_bundle(bundle), "cpu")[0]).eval()
-        network.shape = shape
+        network = OneAnswer(load_members(find_bundle(bundle), "cpu")[0], shape).eval()
         x = torch.rand(shape) * 2 - 1
         with torch.inference_mode(), torch.autocast("cpu", enabled=False):
             expected = network(x)
@@ -132,21 +136,21 @@ def main() -> None:
             if lacking:
                 missing[name] = f"needs {', '.join(lacking)}"
                 continue
-            rows.append(_row(bundle, name, make, network, x, expected, arguments.passes))
-            print(json.dumps(rows[-1]), flush=True)
-    about = {
-        "cpu": processor(), "cpu_count": os.cpu_count(), "threads": torch.get_num_threads(), "load_average": load,
-        "torch": torch.__version__,
-    }  # fmt: skip
-    result = {**about, "rows": rows, "not_measured": missing}
-    arguments.json.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+            try:
+                rows.append(_row(bundle, name, make, network, x, expected, arguments.passes))
+                print(json.dumps(rows[-1]), flush=True)
+            except Exception as error:  # an engine that cannot take a network says so in its own way
+                missing[f"{name}, {bundle}"] = f"{type(error).__name__}: {str(error).strip().splitlines()[0][:160]}"
+                print(f"not measured: {name}, {bundle}: {missing[f'{name}, {bundle}']}", flush=True)
+            result = {**about, "rows": rows, "not_measured": missing}
+            arguments.json.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
 
 
 def _row(
     bundle: str,
     name: str,
-    make: Callable[[nn.Module], Engine],
-    network: nn.Module,
+    make: Callable[[OneAnswer], Engine],
+    network: OneAnswer,
     x: Tensor,
     expected: Tensor,
     passes: int,

@@ -100,6 +100,16 @@ def test_the_plan_follows_from_the_batch(figures: dict[str, Any], benchmarks: Pa
     assert "| of 140 slices, by processor time alone | 100 | 1,000 | 0.7 | 80 | 3.0 |" in text
 
 
+@pytest.mark.parametrize(("milliseconds", "said"), [(8, "A stays"), (6, "change to B, at least 1.50 times")])
+def test_an_engine_that_wins_clearly_is_named(
+    figures: dict[str, Any], benchmarks: Path, milliseconds: float, said: str
+) -> None:
+    measured = json.loads(json.dumps(JSON["engines"]))
+    measured["rows"][1]["milliseconds"] = milliseconds
+    (benchmarks / "engines.json").write_text(json.dumps(measured), encoding="utf-8")
+    assert said in figures["cohort_figures"](benchmarks)
+
+
 def test_what_was_not_measured_is_said(figures: dict[str, Any], tmp_path: Path) -> None:
     text = figures["cohort_figures"](tmp_path)
     assert text.count("Not measured yet") == len(figures["BENCHMARKS"])
