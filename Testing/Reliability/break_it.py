@@ -28,6 +28,7 @@ sys.path[:0] = [str(ROOT), str(HERE)]
 from faults import everything  # noqa: E402
 from faulty_run import Scene  # noqa: E402
 from fuzz import LONG, TARGETS, fuzz  # noqa: E402
+from guided import available, guided  # noqa: E402
 from load import analyses_in_a_row, many_candidates, thousand_slices  # noqa: E402
 from tally import Tally  # noqa: E402
 from torture import (  # noqa: E402
@@ -77,6 +78,8 @@ def _tries(count: int, objects: Path, state: Path | None) -> dict[str, Callable[
         tries["pixels"] = lambda: pixels_of_other_projects(objects)
     for what in TARGETS:
         tries[f"mutated {what}"] = lambda what=what: fuzz(what, count, state=state)
+    for what in TARGETS if available() else ():
+        tries[f"guided {what}"] = lambda what=what: guided(what, count, state=state)
     tries["load: in a row"] = lambda: analyses_in_a_row(ANALYSES[count])
     if count == LONG:
         tries |= {"load: candidates": many_candidates, "load: slices": thousand_slices}

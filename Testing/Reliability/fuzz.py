@@ -53,15 +53,15 @@ def fuzz(what: str, count: int, first: int = 0, state: Path | None = None) -> Ta
     ----------
     state : a file that knows how far this went; ``first`` is then 0, and what had failed is tried again.
     """
-    with _quick_folder() as seeds:
+    with quick_folder() as seeds:
         TARGETS[what].seeds(seeds)
-        for file in _files(seeds):
+        for file in files(seeds):
             TARGETS[what].read(file)  # has to be taken
-        tally, again = _restored(what, state)
+        tally, again = restored(f"mutated {what}", state)
         for numbers in (again, range(first + tally.tried, first + count)):
             for start in range(0, len(numbers), CHUNK):
                 _chunk(what, seeds, numbers[start : start + CHUNK], tally)
-                _save(tally, state)
+                save(tally, state)
     return tally
 
 
@@ -69,7 +69,7 @@ def made(seeds: Path, number: int) -> tuple[Path, bytes]:
     """The case of a number: which file among the seeds, and what is in it instead."""
     rng = random.Random(number)
     folder = rng.choice(sorted(seeds.iterdir()))
-    victim = rng.choice(_files(folder))
+    victim = rng.choice(files(folder))
     return victim, mutated(victim, rng)
 
 
@@ -118,13 +118,13 @@ def _run(what: str, seeds: Path, numbers: Sequence[int], at: Any, sender: Any) -
     silent = os.open(os.devnull, os.O_WRONLY)
     os.dup2(silent, 1)
     os.dup2(silent, 2)
-    with _quick_folder() as work, quiet_pydicom():
+    with quick_folder() as work, quiet_pydicom():
         own = Path(shutil.copytree(seeds, work / "seeds"))
         for number in numbers:
             signal.alarm(MOST_SECONDS)  # ends the process, wherever it is
             try:
                 victim, content = made(own, number)
-                with _exchanged(victim, content) as file:
+                with exchanged(victim, content) as file:
                     TARGETS[what].read(file)
             except LungNoduleCADError as error:
                 sender.send((number, True, str(error)))
@@ -137,14 +137,14 @@ def _run(what: str, seeds: Path, numbers: Sequence[int], at: Any, sender: Any) -
 
 
 @contextmanager
-def _quick_folder() -> Iterator[Path]:
+def quick_folder() -> Iterator[Path]:
     """A temporary folder, in memory where the system has a place for that: files are written all the time."""
     with tempfile.TemporaryDirectory(dir=SHARED_MEMORY if os.access(SHARED_MEMORY, os.W_OK) else None) as folder:
         yield Path(folder)
 
 
 @contextmanager
-def _exchanged(file: Path, content: bytes) -> Iterator[Path]:
+def exchanged(file: Path, content: bytes) -> Iterator[Path]:
     good = file.read_bytes()
     file.write_bytes(content)
     try:
@@ -154,7 +154,7 @@ def _exchanged(file: Path, content: bytes) -> Iterator[Path]:
 
 
 @cache
-def _files(folder: Path) -> list[Path]:
+def files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if path.is_file())
 
 
@@ -165,10 +165,10 @@ def _where(error: BaseException) -> str:
     return f"{type(error).__name__} at {place}: {str(error)[:200]}"
 
 
-def _restored(what: str, state: Path | None) -> tuple[Tally, list[int]]:
-    """What was counted before, without the cases that failed, and these."""
+def restored(what: str, state: Path | None) -> tuple[Tally, list[int]]:
+    """What was counted before of a row, without the cases that failed, and these."""
     known = json.loads(state.read_text(encoding="utf-8")) if state and state.is_file() else {}
-    tally = Tally(**known.get(f"mutated {what}", {"what": f"mutated {what}"}))
+    tally = Tally(**known.get(what, {"what": what}))
     again = [int(failure.split(":")[0].removeprefix("case ")) for failure in tally.failures]
     tally.tried -= len(again)
     tally.failed -= len(again)
@@ -176,7 +176,7 @@ def _restored(what: str, state: Path | None) -> tuple[Tally, list[int]]:
     return tally, again
 
 
-def _save(tally: Tally, state: Path | None) -> None:
+def save(tally: Tally, state: Path | None) -> None:
     if state is None:
         return
     known = json.loads(state.read_text(encoding="utf-8")) if state.is_file() else {}
