@@ -236,7 +236,7 @@ def _is_nrrd_header(path: Path) -> bool:
     with path.open("rb") as file:
         header = file.read(NRRD_HEADER_BYTES).replace(b"\r\n", b"\n").split(b"\n\n")[0]
     fields = [line for line in header.split(b"\n") if not line.startswith(b"#") and b":=" not in line]
-    return fields[0].startswith(b"NRRD") and all(len(line) < LONGEST_FIELD and line.isascii() for line in fields)
+    return header.startswith(b"NRRD") and all(len(line) < LONGEST_FIELD and line.isascii() for line in fields)
 
 
 def _first_line(error: Exception) -> str:

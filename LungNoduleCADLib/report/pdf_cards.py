@@ -39,7 +39,7 @@ def as_jpeg(path: Path) -> bytes:
     return _as_jpeg(path, path.stat().st_mtime_ns)
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=64)
 def _as_jpeg(path: Path, _changed_ns: int) -> bytes:
     from PIL import Image as Picture
 
@@ -153,7 +153,7 @@ def _growth_plot(series: NoduleSeries | None, width: float) -> Image | None:
     return image
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=64)
 def _drawn_growth(points: tuple[TimePoint, ...]) -> bytes:
     from LungNoduleCADLib.report.figures import save_growth
 

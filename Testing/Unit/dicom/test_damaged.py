@@ -65,6 +65,12 @@ def test_an_image_with_a_field_that_ends_nowhere_is_refused(box_ct: CtVolume, tm
         load_ct(path)
 
 
+def test_an_image_that_is_one_long_comment_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "ct.nrrd").write_bytes(b"#" * 48 + b"N")
+    with pytest.raises(InputError, match=r"ct\.nrrd is damaged"):
+        load_ct(tmp_path / "ct.nrrd")
+
+
 def test_an_image_of_more_voxels_than_memory_is_refused_before_it_is_read(box_ct: CtVolume, tmp_path: Path) -> None:
     path = _as_image(box_ct, tmp_path / "ct.nii")
     assert MOST_VOXELS < 40 * 5664 * 5654
