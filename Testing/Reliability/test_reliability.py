@@ -16,6 +16,7 @@ sys.path.insert(0, str(HERE))
 
 from break_it import OUTCOMES, TABLE, table  # noqa: E402
 from fuzz import TARGETS, fuzz  # noqa: E402
+from guided import available, guided  # noqa: E402
 from tally import Tally  # noqa: E402
 from torture import derived_series, objects_of_other_projects, pixels_of_other_projects  # noqa: E402
 
@@ -34,6 +35,13 @@ def test_every_way_to_break_a_series_is_read_rightly_or_refused() -> None:
 @pytest.mark.parametrize("what", TARGETS)
 def test_mutated_files_do_no_harm(what: str) -> None:
     tally = fuzz(what, CASES, first=1_000_000)  # other cases than those of the table
+    assert tally.failures == []
+    assert tally.tried == CASES
+
+
+@pytest.mark.skipif(not available(), reason="atheris is not installed")
+def test_files_mutated_with_a_guide_do_no_harm() -> None:
+    tally = guided("clinical.json", CASES)
     assert tally.failures == []
     assert tally.tried == CASES
 
