@@ -24,7 +24,12 @@ def checked_file(bundle: Bundle, relative: str) -> Path:
     """
     file = bundle.path / relative
     expected = bundle.weight_files.get(relative)
-    got = sha256_of(file) if file.is_file() else "no such file"
+    try:
+        got = sha256_of(file)
+    except PermissionError:
+        got = "no right to read it"
+    except (OSError, ValueError):  # a name that is too long, or with a NUL in it, too
+        got = "no such file"
     if got != expected:
         raise ModelError(
             f"The weights {relative} of {bundle.name} are damaged or were changed",

@@ -60,6 +60,12 @@ def test_a_file_that_the_metadata_does_not_name_is_refused(trained: Bundle) -> N
         checked_file(trained, "models/other.bin")
 
 
+def test_weights_of_an_impossible_name_are_missing(trained: Bundle) -> None:
+    for name in ("models/" + "[" * 1000, "models/a\0b"):
+        with pytest.raises(ModelError, match="got no such file"):
+            checked_file(trained, name)
+
+
 def test_an_untrained_bundle_says_so_instead_of_answering_from_random_weights(untrained: Bundle) -> None:
     assert not untrained.trained
     with pytest.raises(ModelError, match="tiny_encoder has no trained weights"):
