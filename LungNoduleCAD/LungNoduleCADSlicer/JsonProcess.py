@@ -9,7 +9,7 @@ import qt
 
 from LungNoduleCADSlicer.Signals import connect
 
-GRACE_MILLISECONDS = 600
+GRACE_MILLISECONDS = 900
 
 
 class JsonLines:

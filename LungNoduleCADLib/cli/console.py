@@ -14,11 +14,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from LungNoduleCADLib.errors import LungNoduleCADError
+from LungNoduleCADLib.errors import Cancelled, LungNoduleCADError
 from LungNoduleCADLib.progress import Listener
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+PATIENCE_S = 0.3  # with a library that does not listen, less than the panel's with the process
 
 
 def add_progress_option(parser: argparse.ArgumentParser) -> None:
@@ -108,22 +110,32 @@ def _rich_bar() -> Iterator[Listener]:
 
 @contextlib.contextmanager
 def cancellable(*, watch_stdin: bool) -> Iterator[None]:
-    """SIGTERM, and with ``watch_stdin`` the end of a piped stdin, stop the run as Ctrl-C does."""
+    """SIGTERM, and with ``watch_stdin`` the end of a piped stdin, stop the run as Ctrl-C does.
+
+    Who closes stdin waits for the end: where a library is at work that does not listen, the process ends all the same.
+    """
     before = signal.signal(signal.SIGTERM, signal.default_int_handler) if _in_main_thread() else None
+    ended = threading.Event()
     if watch_stdin and _is_pipe():
-        threading.Thread(target=_interrupt_at_end_of_stdin, daemon=True).start()
+        threading.Thread(target=_stop_at_end_of_stdin, args=(ended,), daemon=True).start()
     try:
         yield
     finally:
+        ended.set()
         if before is not None:
             signal.signal(signal.SIGTERM, before)
 
 
-def _interrupt_at_end_of_stdin() -> None:
+def _stop_at_end_of_stdin(ended: threading.Event) -> None:
     with contextlib.suppress(OSError, ValueError):
         while os.read(0, 4096):
             pass
         signal.raise_signal(signal.SIGINT)
+        if not ended.wait(PATIENCE_S):
+            from LungNoduleCADLib.report.folder import drop_unfinished
+
+            drop_unfinished()
+            os._exit(Cancelled.exit_code)
 
 
 def _is_pipe() -> bool:

@@ -9,7 +9,7 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
@@ -20,6 +20,8 @@ RESULT_FILES = ("findings.json", "run.json")
 UNFINISHED = ".partial-"  # before a file's name, which keeps its ending: writers go by it
 _WRITE_BITS = 0o222
 _TICK_NS = 1_000_000
+_UNFINISHED: list[tuple[Path, ...]] = []
+"""Of each run of this process: its unfinished results, its claim, and the folders made for them."""
 
 
 def is_result(folder: Path) -> bool:
@@ -101,6 +103,8 @@ def new_results(out: Path, replaceable: Callable[[Path], bool] = is_result) -> I
     check_writable(out, replaceable)
     made = [folder for folder in out.parents if not folder.exists()]
     partial = _beside(out, "partial")
+    unfinished = (partial, _claim_on(out), *made)
+    _UNFINISHED.append(unfinished)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         with claimed(_claim_on(out), out):
@@ -112,9 +116,7 @@ def new_results(out: Path, replaceable: Callable[[Path], bool] = is_result) -> I
             finally:
                 shutil.rmtree(partial, ignore_errors=True)
     except BaseException as error:
-        for folder in made:
-            if folder.is_dir() and not any(folder.iterdir()):
-                folder.rmdir()
+        _without_empty(made)
         if (said := _not_written(error, partial, out, *made)) is not None:
             raise OutputError(
                 f"Results could not be written to {out}",
@@ -122,6 +124,26 @@ def new_results(out: Path, replaceable: Callable[[Path], bool] = is_result) -> I
                 todo="check its disk and rights, or choose another folder",
             ) from error
         raise
+    finally:
+        _UNFINISHED.remove(unfinished)
+
+
+def _without_empty(folders: Iterable[Path]) -> None:
+    for folder in folders:
+        if folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
+
+
+def drop_unfinished() -> None:
+    """What ``new_results`` of this process has not finished goes, as if it had failed: for a process that ends at once.
+
+    The thread that makes them may be at work meanwhile.
+    """
+    for partial, claim, *made in list(_UNFINISHED):
+        shutil.rmtree(partial, ignore_errors=True)
+        with suppress(OSError):
+            claim.unlink(missing_ok=True)
+            _without_empty(made)
 
 
 @contextmanager
