@@ -84,8 +84,8 @@ def _edits(measured: dict[str, Any]) -> str:
 
 def _sizes(measured: dict[str, Any]) -> str:
     rows = [
-        "Cost by size, the thin scan cut to its middle (the last litre of lung costs "
-        f"{measured['growth']:g} times what those before it cost):",
+        "Cost by size, the thin scan cut to its middle parts (a slice that was added last costs "
+        f"{measured['growth']:g} times what one before it cost; the outer ones hold less lung):",
         "",
         "| slices | lungs in them l | seconds | processor seconds | peak memory GB |",
         "|---|---|---|---|---|",
@@ -95,7 +95,7 @@ def _sizes(measured: dict[str, Any]) -> str:
             for row in measured["rows"]
         ),
         "",
-        "![Seconds and memory by lung volume](../Testing/Benchmarks/cost_by_size.svg)",
+        "![Seconds and memory by size](../Testing/Benchmarks/cost_by_size.svg)",
     ]
     return "\n".join(rows)
 
@@ -204,15 +204,15 @@ def _drawn_sizes(rows: Sequence[dict[str, Any]]) -> Figure:
 
     figure = Figure(figsize=(7.2, 3.0), layout="constrained")
     left, right = figure.subplots(1, 2)
-    litres = [row["lungs_ml"] / 1000 for row in rows]
+    slices = [row["slices"] for row in rows]
     for key, label in (("median_seconds", "seconds"), ("median_cpu_seconds", "processor seconds")):
-        left.plot(litres, [row[key] for row in rows], "o-", label=label)
+        left.plot(slices, [row[key] for row in rows], "o-", label=label)
     left.legend(frameon=False)
     left.set(ylabel="seconds")
-    right.plot(litres, [row["peak_gigabytes"] for row in rows], "o-")
+    right.plot(slices, [row["peak_gigabytes"] for row in rows], "o-")
     right.set(ylabel="peak memory (GB)")
     for axes in (left, right):
-        axes.set(xlabel="lung in the scan (l)", xlim=(0, None), ylim=(0, None))
+        axes.set(xlabel="slices of 512 × 512", xlim=(0, None), ylim=(0, None))
         axes.grid(alpha=0.3)
     return figure
 

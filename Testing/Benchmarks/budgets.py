@@ -174,7 +174,7 @@ class Scans:
         return edits(review.measure(copy, self.given.idle_seconds))
 
     def by_size(self) -> dict[str, Any]:
-        """The cost of the middle parts of the thin scan, and whether it grows no faster than the lungs in them."""
+        """The cost of the middle parts of the thin scan, and whether it grows no faster than they do."""
         times = min(3, self.given.repeats)
         rows = []
         for part in PARTS:
@@ -188,12 +188,15 @@ SIZE_KEYS = ("lungs_ml", "median_seconds", "median_cpu_seconds", "peak_gigabytes
 
 
 def growth(rows: list[dict[str, Any]]) -> dict[str, float]:
-    """How the cost grows: processor seconds per litre of lung added last, over those added before (linear: 1)."""
+    """How the cost grows: processor seconds per slice added last, over those added before (linear: 1).
+
+    By the slices, for the outer ones hold less lung than the middle ones and cost as much to read.
+    """
     steps = [
-        (after["median_cpu_seconds"] - before["median_cpu_seconds"]) * 1000 / (after["lungs_ml"] - before["lungs_ml"])
+        (after["median_cpu_seconds"] - before["median_cpu_seconds"]) / (after["slices"] - before["slices"])
         for before, after in pairwise(rows)
     ]
-    return {"cpu_seconds_per_litre": round(steps[-1], 2), "growth": round(steps[-1] / steps[0], 2)}
+    return {"cpu_seconds_per_100_slices": round(100 * steps[-1], 2), "growth": round(steps[-1] / steps[0], 2)}
 
 
 def edits(seconds: dict[str, list[tuple[float, float]]]) -> dict[str, Any]:
