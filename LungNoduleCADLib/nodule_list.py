@@ -193,6 +193,10 @@ class Looks:
             centroid_lps_mm=nodule.centroid_lps_mm,
         )
 
+    def has_outlined(self, point: Point) -> bool:
+        """Whether an outline was looked for at a place."""
+        return point in self._outlined
+
     def knows(self, point: Point) -> bool:
         """Whether all that a list needs of a place was looked at."""
         if point not in self._outlined:

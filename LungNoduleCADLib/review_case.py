@@ -181,6 +181,8 @@ def places_ahead(case: Case, looks: CaseLooks) -> Iterator[tuple[Looks, Point]]:
         if case.prior is None or looks.prior is None or case.registration is None or case.registration.failed:
             continue
         earlier = yield from _ahead(case.prior, looks.prior, threshold)
+        yield from _again_ahead(found, looks.current)
+        yield from _again_ahead(earlier, looks.prior)
         yield from _partners_ahead(found, earlier, looks.prior, case.registration.to_prior_lps_mm)
         yield from _partners_ahead(earlier, found, looks.current, case.registration.to_current_lps_mm)
 
@@ -199,6 +201,15 @@ def _ahead(study: AnalysedStudy, looks: Looks, threshold: float) -> Generator[tu
     return found
 
 
+def _again_ahead(nodules: list[Nodule], looks: Looks) -> Iterator[tuple[Looks, Point]]:
+    """Where nodules will be outlined a second time if they have a partner."""
+    for nodule in nodules:
+        point = rounded_place(nodule.centroid_lps_mm)
+        once = nodule.measurements is not None and nodule.measurements.volume_again_mm3 is None
+        if once and not looks.has_outlined(point):
+            yield looks, point
+
+
 def _partners_ahead(
     nodules: list[Nodule], others: list[Nodule], looks: Looks, there: Callable[[Point], Point]
 ) -> Iterator[tuple[Looks, Point]]:
@@ -207,12 +218,12 @@ def _partners_ahead(
         point = rounded_place(there(nodule.centroid_lps_mm))
         least = nodule.candidate.probability or 0.0
         likelier = (other for other in others if (other.candidate.probability or 0.0) >= least)
-        if (
-            not any(covers(other.mask, point) for other in likelier)
-            and looks.ct.geometry.contains(point)
-            and not looks.knows(point)
-        ):
+        if any(covers(other.mask, point) for other in likelier) or not looks.ct.geometry.contains(point):
+            continue
+        if not looks.knows(point):
             yield looks, point
+        elif (partner := looks.outlined(point)) is not None:
+            yield from _again_ahead([partner], looks)
 
 
 def _candidates(findings: StudyFindings, threshold: float) -> list[NoduleCandidate]:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from LungNoduleCADLib.domain.nodule import NoduleType, Origin, Review
 from LungNoduleCADLib.errors import InputError
+from LungNoduleCADLib.nodule_list import rounded_place
+from LungNoduleCADLib.pipeline import AnalysedStudy
 from LungNoduleCADLib.report.findings_json import to_json
 from LungNoduleCADLib.review import add_nodule, delete_nodule, set_review, set_threshold, set_type
 from LungNoduleCADLib.review_case import Case, places_ahead
@@ -96,8 +100,18 @@ def test_a_threshold_out_of_reach_is_refused(alone, threshold):
         set_threshold(case, looks, threshold)
 
 
+def _beside_the_middle(study: AnalysedStudy) -> AnalysedStudy:
+    """The study with its unlisted candidates 1 mm beside the middle of what is there."""
+    places = tuple(
+        place if place.nodule_id else replace(place, centre_lps_mm=tuple(v + 1.0 for v in place.centre_lps_mm))
+        for place in study.findings.candidates
+    )
+    return replace(study, findings=replace(study.findings, candidates=places))
+
+
 def test_looking_ahead_leaves_nothing_to_look_at_for_a_lower_threshold(followed_up, models):
     case, looks = followed_up
+    case = replace(case, current=_beside_the_middle(case.current), prior=_beside_the_middle(case.prior))
     for _ in range(100):
         ahead = next(places_ahead(case, looks), None)
         if ahead is None:
@@ -105,5 +119,8 @@ def test_looking_ahead_leaves_nothing_to_look_at_for_a_lower_threshold(followed_
         seen, point = ahead
         seen.look(point)
     asked = len(models.segmenter.asked), len(models.characteriser.asked)
-    assert len(set_threshold(case, looks, 0.05).findings.nodules) > len(case.findings.nodules)
+    lower = set_threshold(case, looks, 0.05)
+    assert len(lower.findings.nodules) > len(case.findings.nodules)
     assert (len(models.segmenter.asked), len(models.characteriser.asked)) == asked
+    more = [nodule for nodule in lower.findings.nodules if nodule.id not in ids(case)]
+    assert all(looks.current.has_outlined(rounded_place(nodule.centroid_lps_mm)) for nodule in more)  # for pairs
