@@ -12,7 +12,7 @@ _NEVER = 2**31 - 1
 def keep_freed_memory() -> None:
     """Let this process use freed memory again before it asks the kernel for more (GNU C library; elsewhere: nothing).
 
-    Memory from the kernel comes in pages that are cleared one by one at first touch: a fifth of an analysis.
+    Memory from the kernel comes in pages that are cleared one by one at first touch.
     """
     if not sys.platform.startswith("linux"):
         return

@@ -68,7 +68,7 @@ def nodule_card(
     parts += [Spacer(1, 1 * mm), _facts(nodule, findings, width)]
     change = _change(nodule, series, images, width)
     yield CondPageBreak(CARD_START)
-    if _fits(parts + change, views, width, height):
+    if _fits(parts + change, views, width, height) or not change:
         yield KeepTogether(parts + change)
     else:
         yield KeepTogether(parts)

@@ -170,3 +170,13 @@ def test_pictures_of_a_nodule_stand_under_its_name_however_long_its_card_is(make
     assert sum(count for _, count in pages) == 5
     for said, count in pages:
         assert count <= 3 * len(re.findall(r"^N[12] · ", said, re.MULTILINE)), said
+
+
+def test_a_long_card_of_a_nodule_without_a_prior_says_nothing_of_one(make_findings, tmp_path):
+    findings = make_findings(1)
+    flags = tuple(QualityFlag(f"doubt_{n}", Severity.WARNING, f"Doubt {n}: {'much ' * 25}.") for n in range(30))
+    findings = replace(findings, nodules=(replace(findings.nodules[0], flags=flags),))
+    build_pdf(findings, tmp_path, tmp_path / "report.pdf")
+    said = "".join(page.extract_text() for page in pypdf.PdfReader(tmp_path / "report.pdf").pages)
+    assert "Doubt 29" in said
+    assert "compared with the prior CT" not in said
