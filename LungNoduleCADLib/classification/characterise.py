@@ -10,10 +10,10 @@ import numpy as np
 
 from LungNoduleCADLib.bundles.registry import find_bundle
 from LungNoduleCADLib.bundles.spec import Bundle
-from LungNoduleCADLib.classification.encoder import Answers, EncoderRunner, mean_answers, mirror_images
+from LungNoduleCADLib.classification.encoder import Answers, EncoderRunner, mean_answers
 from LungNoduleCADLib.classification.familiarity import Familiarity, doubts
 from LungNoduleCADLib.classification.fusion import MetaClassifier, TypeClassifier, fusion_inputs
-from LungNoduleCADLib.classification.gradcam import explain_malignancy
+from LungNoduleCADLib.classification.gradcam import explain_malignancy, look
 from LungNoduleCADLib.classification.radiomics import radiomic_features
 from LungNoduleCADLib.domain.ct import CtVolume
 from LungNoduleCADLib.domain.nodule import (
@@ -78,10 +78,10 @@ class Characteriser:
             return replace(nodule, histology=HistologyEstimate(None, HISTOLOGY_NOT_AVAILABLE))
         grid = patch_geometry(nodule.centroid_lps_mm, self.encoder.size, self.encoder.spacing_mm)
         patch = network_patch(ct, grid)
-        members = self.encoder.answers_of_members(mirror_images(patch))
+        members, given = look(self.encoder, patch)
         radiomics = radiomic_features(ct, nodule.mask)
         malignancy, by_network = self._malignancy(members, nodule.measurements, radiomics)
-        saliency = explain_malignancy(self.encoder, patch, grid, ct.geometry, malignancy, self.encoder_bundle.method())
+        saliency = explain_malignancy(self.encoder, given, grid, ct.geometry, malignancy, self.encoder_bundle.method())
         unfamiliarity = self._unfamiliarity(patch, members)
         return replace(
             nodule,

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from functools import partial
+from itertools import chain, combinations
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from LungNoduleCADLib.bundles.weights import load_members
 from LungNoduleCADLib.evaluation.calibration import apply
 from LungNoduleCADLib.imaging.patch import window
 from LungNoduleCADLib.networks.build import autocast
-from LungNoduleCADLib.networks.nodule_encoder import HEADS, NoduleEncoder
+from LungNoduleCADLib.networks.nodule_encoder import HEADS, STAGES, NoduleEncoder
 from LungNoduleCADLib.networks.placed import CPU, Placed
 
 WINDOW_HU = (-1000.0, 600.0)
@@ -67,24 +68,50 @@ class EncoderRunner:
     def answers_of_members(self, patches_hu: Sequence[np.ndarray] | np.ndarray, batch: int = 16) -> list[Answers]:
         """Answers of each network for HU patches (N, D, D, D)."""
         batches = (patches_hu[start : start + batch] for start in range(0, len(patches_hu), batch))
-        inputs = (encoder_input(np.stack(list(some)).astype(np.float32))[:, None] for some in batches)
-        parts = [self.placed(_answer, x) for x in inputs]
-        tensors = iter([torch.cat(part) for part in zip(*parts, strict=True)])
+        parts = [self.placed(_answer, _inputs(some)) for some in batches]
+        return self._by_member([torch.cat(part) for part in zip(*parts, strict=True)])
+
+    @torch.no_grad()
+    def look(self, patches_hu: np.ndarray, stage: str) -> tuple[list[Answers], torch.Tensor]:
+        """Answers of each network for HU patches (N, D, D, D), and what each network's stage was given.
+
+        The latter, (N, networks, C, d, d, d), is where a heat map goes on from (``gradcam``).
+        """
+        given, *tensors = self.placed(partial(_look, stage=stage), _inputs(patches_hu))
+        return self._by_member(tensors), given
+
+    def _by_member(self, tensors: Sequence[torch.Tensor]) -> list[Answers]:
+        each = iter(tensors)
         return [
-            Answers({head.name: next(tensors).double().numpy() for head in HEADS}, next(tensors).numpy())
+            Answers({head.name: next(each).double().numpy() for head in HEADS}, next(each).numpy())
             for _ in self.networks
         ]
 
 
+def _inputs(patches_hu: Sequence[np.ndarray] | np.ndarray) -> torch.Tensor:
+    return encoder_input(np.ascontiguousarray(np.stack(list(patches_hu)), np.float32))[:, None]
+
+
 def _answer(networks: Sequence[Any], x: torch.Tensor) -> tuple[torch.Tensor, ...]:
     """Of each network the answer of each head and, last, the pooled features; each (B, …)."""
-    tensors: list[torch.Tensor] = []
+    return tuple(chain.from_iterable(tensors for _, tensors in _passes(networks, x, STAGES[0])))
+
+
+def _look(networks: Sequence[Any], x: torch.Tensor, stage: str) -> tuple[torch.Tensor, ...]:
+    """What ``stage`` of each network was given, (B, networks, …), and then as ``_answer``."""
+    given, tensors = zip(*_passes(networks, x, stage), strict=True)
+    return torch.stack(given, dim=1), *chain.from_iterable(tensors)
+
+
+def _passes(
+    networks: Sequence[Any], x: torch.Tensor, stage: str
+) -> Iterator[tuple[torch.Tensor, tuple[torch.Tensor, ...]]]:
     for network in networks:
         with autocast(x.device.type):
-            pooled = network.features(x).float()
+            given = network.before(stage, x)
+            pooled = network.features(given, stage).float()
         answers = network.answers(pooled)
-        tensors += [*(answers[head.name] for head in HEADS), pooled]
-    return tuple(tensors)
+        yield given, (*(answers[head.name] for head in HEADS), pooled)
 
 
 def mean_answers(members: Sequence[Answers]) -> Answers:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from enum import StrEnum
@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 import torch
 from monai.visualize import GradCAM, GradCAMpp, ModelWithHooks
+from monai.visualize.visualizer import default_upsampler
 from torch import Tensor, nn
 
-from LungNoduleCADLib.classification.encoder import EncoderRunner, encoder_input, mirror_images
+from LungNoduleCADLib.classification.encoder import Answers, EncoderRunner, encoder_input, mirror_images
 from LungNoduleCADLib.domain.geometry import Geometry
 from LungNoduleCADLib.domain.nodule import MalignancyEstimate, Saliency
 from LungNoduleCADLib.domain.provenance import Method
@@ -64,7 +65,7 @@ class Explainer:
         method: HeatMethod = CHOSEN,
     ) -> None:
         self._method, self._spacing_mm = method, spacing_mm
-        self._cams = [_cam(_OneHead(network, head, output), method) for network in networks]
+        self._cams = [_cam(_OneHead(network, method.layers[0], head, output), method) for network in networks]
 
     def explain(self, patch_hu: np.ndarray) -> tuple[np.ndarray, float]:
         """Heat >= 0 (D, D, D) of an HU patch and the logit that it explains, means over networks (and views).
@@ -72,45 +73,52 @@ class Explainer:
         Heat is logit per cm³, so that maps of layers of any resolution have one scale: were it not for biases,
         HiResCAM's would add up to the logit, LayerCAM's to what speaks for it. Nothing is stretched.
         """
-        device = self._cams[0].nn_module.device
-        return _averaged(patch_hu, self._method, lambda views: self.of_views(views.to(device)))
+        views = mirror_images(patch_hu) if self._method.mirrored else patch_hu[None]
+        networks = [cam.nn_module.model.network for cam in self._cams]
+        x = encoder_input(np.ascontiguousarray(views, np.float32))[:, None].to(self._cams[0].nn_module.device)
+        with torch.no_grad(), autocast(x.device.type):
+            given = torch.stack([network.before(self._method.layers[0], x) for network in networks], dim=1)
+        return mapped_back(*self.of_given(given, patch_hu.shape[-1]))
 
-    def of_views(self, views: Tensor) -> tuple[Tensor, Tensor]:
-        """Heat (B, D, D, D), positive and negative, of a network's inputs (B, 1, D, D, D), and their logits (B,)."""
-        heat = np.mean([self._heat(cam, views) for cam in self._cams], axis=0)
+    def of_given(self, given: Tensor, size: int) -> tuple[Tensor, Tensor]:
+        """Heat (B, D, D, D), positive and negative, and logits (B,), of what the method's first layer was given.
+
+        Parameters
+        ----------
+        given : (B, networks, C, d, d, d) of views of a patch of ``size`` D voxels.
+        """
+        heat = np.mean([self._heat(cam, given[:, n], size) for n, cam in enumerate(self._cams)], axis=0)
         logits = np.mean([np.reshape(cam.nn_module.logits, -1) for cam in self._cams], axis=0)
         return torch.from_numpy(heat), torch.from_numpy(logits)
 
-    def _heat(self, cam: GradCAM, x: Tensor) -> np.ndarray:
-        patch_cm3 = x[0, 0].numel() * (self._spacing_mm / 10) ** 3
+    def _heat(self, cam: GradCAM, given: Tensor, size: int) -> np.ndarray:
+        x = given.contiguous(memory_format=torch.channels_last_3d).requires_grad_()
+        patch_cm3 = (size * self._spacing_mm / 10) ** 3
         layers = []
         for n, layer in enumerate(cam.nn_module.target_layers):
-            heat = cam(x, class_idx=0, layer_idx=n)[:, 0]
+            heat = default_upsampler((size,) * 3)(cam(x, class_idx=0, layer_idx=n))[:, 0]
             voxels_per_cm3 = cam.nn_module.activations[layer][0, 0].numel() / patch_cm3
             layers.append(heat.detach().cpu().numpy() * voxels_per_cm3)
         return np.mean(layers, axis=0)
 
 
-def _averaged(
-    patch_hu: np.ndarray, method: HeatMethod, of_views: Callable[[Tensor], tuple[Tensor, ...]]
-) -> tuple[np.ndarray, float]:
-    """Heat >= 0 (D, D, D) and logit of a patch: means over its views, each map mapped back."""
-    views = mirror_images(patch_hu) if method.mirrored else patch_hu[None]
-    heat, logits = of_views(encoder_input(np.ascontiguousarray(views, np.float32))[:, None])
-    mirrored_back = np.mean([mirror_images(one)[n] for n, one in enumerate(heat.cpu().numpy())], axis=0)
-    return np.maximum(mirrored_back, 0.0), float(logits.mean())
+def mapped_back(heat: Tensor, logits: Tensor) -> tuple[np.ndarray, float]:
+    """Heat >= 0 (D, D, D) and logit of a patch: means over its views (its 8 mirror images, or itself alone)."""
+    turned_back = np.mean([mirror_images(one)[n] for n, one in enumerate(heat.cpu().numpy())], axis=0)
+    return np.maximum(turned_back, 0.0), float(logits.mean())
 
 
 class _OneHead(nn.Module):
-    """A copy of an encoder seen through one head, as MONAI's Grad-CAM wants it: (B, 1) scores."""
+    """A copy of an encoder from one stage on, seen through one head, as MONAI's Grad-CAM wants it: (B, 1) scores."""
 
-    def __init__(self, network: NoduleEncoder, head: str, output: int) -> None:
+    def __init__(self, network: NoduleEncoder, first: str, head: str, output: int) -> None:
         super().__init__()
-        self.network, self.head, self.output = deepcopy(network), head, output
+        self.network, self.first, self.head, self.output = deepcopy(network), first, head, output
 
-    def forward(self, patches: Tensor) -> Tensor:
-        with autocast(patches.device.type):
-            return self.network(patches)[self.head][:, self.output : self.output + 1]
+    def forward(self, given: Tensor) -> Tensor:
+        with autocast(given.device.type):
+            answers = self.network.answers(self.network.features(given, self.first))
+        return answers[self.head][:, self.output : self.output + 1]
 
 
 class _OnePass(ModelWithHooks):
@@ -164,21 +172,26 @@ _CAMS = {
 
 
 def _cam(network: _OneHead, method: HeatMethod) -> GradCAM:
-    """Without MONAI's normaliser, which stretches every map to 0..1 and turns it upside down.
-
-    Gradients are computed down to the first of the layers only.
-    """
+    """Maps of each layer's own size, without MONAI's normaliser, which stretches every map to 0..1 and turns it
+    upside down."""
     network.eval().requires_grad_(False)
     layers = tuple(f"network.backbone.{layer}" for layer in method.layers)
-    first = network.get_submodule(layers[0])
-    first.register_forward_pre_hook(lambda _, inputs: (inputs[0].detach().requires_grad_(),))
     hooked = _OnePass(network, layers, register_forward=True, register_backward=True)
-    return _CAMS[method.technique](hooked, layers, postprocessing=lambda heat: heat)
+    return _CAMS[method.technique](hooked, layers, upsampler=lambda _: _as_it_is, postprocessing=_as_it_is)
+
+
+def _as_it_is(heat: Tensor) -> Tensor:
+    return heat
+
+
+def look(runner: EncoderRunner, patch_hu: np.ndarray) -> tuple[list[Answers], Tensor]:
+    """What each network answers of the mirror images of a patch, and what ``explain`` needs of that look."""
+    return runner.look(mirror_images(patch_hu), CHOSEN.layers[0])
 
 
 def explain_malignancy(
     runner: EncoderRunner,
-    patch_hu: np.ndarray,
+    given: Tensor,
     grid: Geometry,
     native: Geometry,
     malignancy: MalignancyEstimate,
@@ -188,17 +201,17 @@ def explain_malignancy(
 
     Parameters
     ----------
-    patch_hu : HU (D, D, D) on ``grid``.
+    given : what ``look`` kept of an HU patch (D, D, D) on ``grid``.
     native : CT grid; the map comes back on its voxels, cropped to the patch.
     """
     if Saliency.score_is_low(malignancy.probability, malignancy.encoder_probability):
         return None
-    return explain(runner, patch_hu, grid, native, "malignancy", method)
+    return explain(runner, given, grid, native, "malignancy", method)
 
 
 def explain(
     runner: EncoderRunner,
-    patch_hu: np.ndarray,
+    given: Tensor,
     grid: Geometry,
     native: Geometry,
     head: str,
@@ -208,10 +221,10 @@ def explain(
 ) -> Saliency:
     """Where in a patch the score of any head comes from, high or low; parameters as ``explain_malignancy``."""
 
-    def of_views(networks: tuple[Any, ...], views: Tensor) -> tuple[Tensor, ...]:
-        return _explainer(networks, runner.spacing_mm, head, output).of_views(views)
+    def of_given(networks: tuple[Any, ...], views: Tensor) -> tuple[Tensor, ...]:
+        return _explainer(networks, runner.spacing_mm, head, output).of_given(views, grid.shape_kji[0])
 
-    heat, score = _averaged(patch_hu, CHOSEN, lambda views: runner.placed(of_views, views))
+    heat, score = mapped_back(*runner.placed(of_given, given))
     box = _native_box(grid, native)
     return Saliency(resample(heat.astype(np.float32), grid, box), box, head, score, method, CHOSEN.technique.value)
 

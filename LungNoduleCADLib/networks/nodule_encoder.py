@@ -19,6 +19,7 @@ class Head:
     classes: tuple[str, ...] = ()
 
 
+STAGES = ("layer1", "layer2", "layer3", "layer4")
 DESCRIPTORS = ("subtlety", "sphericity", "margin", "lobulation", "spiculation")
 
 HEADS: tuple[Head, ...] = (
@@ -64,17 +65,25 @@ class NoduleEncoder(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.heads = nn.ModuleDict({head.name: nn.Linear(widths[-1], head.outputs) for head in HEADS})
 
-    def features(self, patches: Tensor) -> Tensor:
-        """(B, F) pooled features.
+    def before(self, stage: str, patches: Tensor) -> Tensor:
+        """(B, C, d, d, d): what a stage of the backbone (``layer1`` to ``layer4``) is given."""
+        net = self.backbone
+        x = net.act(net.bn1(net.conv1(patches.contiguous(memory_format=torch.channels_last_3d))))
+        for earlier in STAGES[: STAGES.index(stage)]:
+            x = getattr(net, earlier)(x)
+        return x
+
+    def features(self, given: Tensor, stage: str) -> Tensor:
+        """(B, F) pooled features, from what a stage is given.
 
         The last stage computes in float32: oneDNN's bfloat16 weight gradients of convolutions whose output is 2 voxels
         wide hold memory that was never written (seen with torch 2.13 on an AVX512-BF16 CPU); larger ones are right.
         """
-        net = self.backbone
-        x = net.act(net.bn1(net.conv1(patches.contiguous(memory_format=torch.channels_last_3d))))
-        x = net.layer3(net.layer2(net.layer1(x)))
-        with torch.autocast(x.device.type, enabled=False):
-            return net.avgpool(net.layer4(x.float())).flatten(1)
+        *middle, last = STAGES[STAGES.index(stage) :]
+        for later in middle:
+            given = getattr(self.backbone, later)(given)
+        with torch.autocast(given.device.type, enabled=False):
+            return self.backbone.avgpool(getattr(self.backbone, last)(given.float())).flatten(1)
 
     def answers(self, features: Tensor) -> dict[str, Tensor]:
         """{head: (B, outputs)} from features; ratings are mapped to 1..5."""
@@ -86,4 +95,4 @@ class NoduleEncoder(nn.Module):
         return answers
 
     def forward(self, patches: Tensor) -> dict[str, Tensor]:
-        return self.answers(self.features(patches))
+        return self.answers(self.features(self.before(STAGES[0], patches), STAGES[0]))

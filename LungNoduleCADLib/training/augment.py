@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import pi
 from typing import Any
 
@@ -100,6 +101,17 @@ def training_transform(
             _uniform_noise,
         ]
     )
+
+
+def transforms_by_epoch(size: int, recipe: dict[str, Any]) -> Callable[[int], Compose]:
+    """epoch -> how its cubes are varied.
+
+    ``recipe["late_augmentation"]`` holds changes of ``recipe["augmentation"]`` from an epoch on (``from_epoch``).
+    """
+    change = dict(recipe.get("late_augmentation") or {})
+    first = change.pop("from_epoch", recipe["loop"]["epochs"])
+    early, late = (training_transform(size, **{**recipe["augmentation"], **more}) for more in ({}, change))
+    return lambda epoch: late if epoch >= first else early
 
 
 def _split(data: dict[str, Any]) -> dict[str, Any]:

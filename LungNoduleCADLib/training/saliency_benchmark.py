@@ -17,7 +17,7 @@ import torch
 from scipy.ndimage import distance_transform_edt, gaussian_filter
 
 from LungNoduleCADLib.classification.encoder import EncoderRunner, mirror_images
-from LungNoduleCADLib.classification.gradcam import CHOSEN, Explainer, HeatMethod, explain_malignancy
+from LungNoduleCADLib.classification.gradcam import CHOSEN, Explainer, HeatMethod, explain_malignancy, look
 from LungNoduleCADLib.domain.nodule import MalignancyEstimate, Saliency
 from LungNoduleCADLib.domain.provenance import Method
 from LungNoduleCADLib.errors import InputError
@@ -266,7 +266,7 @@ def visibility(
     grid = patch_geometry(POINT, runner.size, runner.spacing_mm)
 
     def shown(hu: np.ndarray, estimate: MalignancyEstimate) -> bool:
-        made = explain_malignancy(runner, hu, grid, grid, estimate, Method("benchmark", "1"))
+        made = explain_malignancy(runner, look(runner, hu)[1], grid, grid, estimate, Method("benchmark", "1"))
         return made is not None and bool(made.heat.any())
 
     empty = [not shown(subject.without_nodule, malignancy(subject.without_nodule)) for subject in explained]

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from monai.transforms import Compose
 from torch import Tensor, nn
 
 from LungNoduleCADLib.classification.encoder import Answers, EncoderRunner, encoder_input
@@ -17,7 +16,7 @@ from LungNoduleCADLib.errors import UsageError
 from LungNoduleCADLib.evaluation.discrimination import auc, balanced_accuracy
 from LungNoduleCADLib.networks.build import build_network
 from LungNoduleCADLib.networks.nodule_encoder import NoduleEncoder
-from LungNoduleCADLib.training.augment import training_transform
+from LungNoduleCADLib.training.augment import transforms_by_epoch
 from LungNoduleCADLib.training.balance import KINDS, balanced_rows, groups_by_kind
 from LungNoduleCADLib.training.data import PackNodule, TrainingData
 from LungNoduleCADLib.training.labels import reference_type
@@ -74,14 +73,6 @@ def train_encoder(
     return fit(
         network, epoch_batches, loss_of, validate, LoopSettings(**recipe["loop"], seed=seed), run, device, report
     )
-
-
-def transforms_by_epoch(size: int, recipe: dict[str, Any]) -> Callable[[int], Compose]:
-    """epoch -> how its cubes are varied."""
-    change = dict(recipe.get("late_augmentation") or {})
-    first = change.pop("from_epoch", recipe["loop"]["epochs"])
-    early, late = (training_transform(size, **{**recipe["augmentation"], **more}) for more in ({}, change))
-    return lambda epoch: late if epoch >= first else early
 
 
 def _start(

@@ -17,7 +17,7 @@ from LungNoduleCADLib.evaluation.overlap import dice
 from LungNoduleCADLib.networks.build import autocast, build_network
 from LungNoduleCADLib.nodules.measure import nodule_volume_mm3
 from LungNoduleCADLib.nodules.segment import Look, NoduleSegmenter, outline, segmenter_input
-from LungNoduleCADLib.training.augment import training_transform
+from LungNoduleCADLib.training.augment import transforms_by_epoch
 from LungNoduleCADLib.training.cases import POINT, NoduleCase, nodule_cases
 from LungNoduleCADLib.training.data import PackNodule, TrainingData
 from LungNoduleCADLib.training.loader import CubeDataset, batches
@@ -51,13 +51,13 @@ def train_segmenter(
     size, seed = recipe["patch"]["size"], recipe["seed"] + held_out
     torch.manual_seed(seed)
     network = build_network(recipe["network"], recipe["arguments"])
-    transform = training_transform(size, **recipe["augmentation"])
+    transform = transforms_by_epoch(size, recipe)
     rows, chances = _rows_and_chances(stores, nodules, held_out)
 
     def epoch_batches(epoch: int) -> Any:
         rng = np.random.default_rng([seed, epoch])
         picked = [rows[n] for n in rng.choice(len(rows), recipe["samples_per_epoch"], p=chances)]
-        cubes = CubeDataset(stores, picked, nodules, transform, seed + 100 * epoch, outlines=True)
+        cubes = CubeDataset(stores, picked, nodules, transform(epoch), seed + 100 * epoch, outlines=True)
         return batches(cubes, recipe["batch"], recipe["workers"])
 
     def loss_of(net: nn.Module, batch: dict[str, Any]) -> dict[str, Tensor]:

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from LungNoduleCADLib.classification.encoder import EncoderRunner, mirror_images
-from LungNoduleCADLib.classification.gradcam import Explainer, HeatMethod, Technique, explain, explain_malignancy
+from LungNoduleCADLib.classification.gradcam import Explainer, HeatMethod, Technique, explain, explain_malignancy, look
 from LungNoduleCADLib.domain.geometry import Geometry
 from LungNoduleCADLib.domain.nodule import MalignancyEstimate, Saliency
 from LungNoduleCADLib.domain.provenance import Method
@@ -27,12 +27,17 @@ def patch_with_blob(hu: float = 400.0) -> np.ndarray:
     return patch
 
 
+def map_of(runner: EncoderRunner, patch: np.ndarray | None = None, grid: Geometry = GRID) -> Saliency:
+    _, given = look(runner, patch_with_blob() if patch is None else patch)
+    return explain(runner, given, grid, NATIVE, "malignancy", METHOD)
+
+
 def at(saliency: Saliency, lps_mm: np.ndarray) -> float:
     return float(saliency.heat[tuple(np.rint(saliency.geometry.to_kji(lps_mm)).astype(int))])
 
 
 def test_heat_is_where_the_score_comes_from_and_not_upside_down(runner: EncoderRunner) -> None:
-    saliency = explain(runner, patch_with_blob(), GRID, NATIVE, "malignancy", METHOD)
+    saliency = map_of(runner)
 
     hottest = np.unravel_index(saliency.heat.argmax(), saliency.heat.shape)
     place = saliency.geometry.to_lps_mm(hottest)
@@ -47,14 +52,14 @@ def test_what_lowers_the_score_is_not_hot(runner: EncoderRunner) -> None:
     with torch.no_grad():
         runner.networks[0].heads["malignancy"].weight.neg_()
 
-    saliency = explain(runner, patch_with_blob(), GRID, NATIVE, "malignancy", METHOD)
+    saliency = map_of(runner)
 
     assert saliency.score < 0
     assert np.all(saliency.heat == 0.0)
 
 
 def test_empty_lung_stays_cold_instead_of_being_stretched(runner: EncoderRunner) -> None:
-    saliency = explain(runner, np.full(GRID.shape_kji, -900.0), GRID, NATIVE, "malignancy", METHOD)
+    saliency = map_of(runner, np.full(GRID.shape_kji, -900.0))
 
     assert saliency.score == pytest.approx(0.0)
     assert np.all(saliency.heat == 0.0)
@@ -64,7 +69,7 @@ def test_the_score_is_the_one_that_the_encoder_answers(runner: EncoderRunner) ->
     """In evaluation mode: batch statistics of one patch would make it another score."""
     answered = runner.answer(mirror_images(patch_with_blob())).heads["malignancy"].mean()
 
-    saliency = explain(runner, patch_with_blob(), GRID, NATIVE, "malignancy", METHOD)
+    saliency = map_of(runner)
 
     assert saliency.score == pytest.approx(answered, rel=0.03)
 
@@ -91,7 +96,7 @@ def test_heat_adds_up_to_the_logit_where_nothing_else_speaks(brightness_network:
 
 
 def test_the_map_lies_on_the_native_voxels_inside_the_patch(runner: EncoderRunner) -> None:
-    box = explain(runner, patch_with_blob(), GRID, NATIVE, "malignancy", METHOD).geometry
+    box = map_of(runner).geometry
 
     start = NATIVE.to_kji(box.origin_lps_mm)
     assert start == pytest.approx(np.rint(start), abs=1e-6)
@@ -102,7 +107,7 @@ def test_the_map_lies_on_the_native_voxels_inside_the_patch(runner: EncoderRunne
 def test_a_patch_at_the_edge_of_the_scan_keeps_inside_it(runner: EncoderRunner) -> None:
     grid = patch_geometry((-30.0, 30.0, -48.0), 32, 1.0)
 
-    saliency = explain(runner, patch_with_blob(), grid, NATIVE, "malignancy", METHOD)
+    saliency = map_of(runner, grid=grid)
 
     start = np.rint(NATIVE.to_kji(saliency.geometry.origin_lps_mm))
     assert np.all(start >= 0)
@@ -112,7 +117,7 @@ def test_a_patch_at_the_edge_of_the_scan_keeps_inside_it(runner: EncoderRunner) 
 
 def test_explaining_leaves_the_network_as_it_was(runner: EncoderRunner) -> None:
     for _ in range(2):
-        explain(runner, patch_with_blob(), GRID, NATIVE, "malignancy", METHOD)
+        map_of(runner)
 
     assert not any(m.training for m in runner.networks[0].modules())
     assert not any(m._forward_hooks or m._backward_hooks for m in runner.networks[0].modules())
@@ -123,10 +128,10 @@ def test_many_maps_keep_no_copies_of_the_network(runner: EncoderRunner) -> None:
     def networks() -> int:
         return sum(type(thing) is type(runner.networks[0]) for thing in gc.get_objects())
 
-    explain(runner, patch_with_blob(), GRID, NATIVE, "malignancy", METHOD)
+    map_of(runner)
     before = networks()
     for _ in range(3):
-        explain(runner, patch_with_blob(), GRID, NATIVE, "malignancy", METHOD)
+        map_of(runner)
 
     assert networks() == before
 
@@ -176,7 +181,7 @@ def test_the_map_of_an_ensemble_is_the_mean_over_its_members(brightness_network:
 
 def malignancy_map(runner: EncoderRunner, reported: float, of_encoder: float) -> Saliency | None:
     estimate = MalignancyEstimate(reported, encoder_probability=of_encoder)
-    return explain_malignancy(runner, patch_with_blob(), GRID, NATIVE, estimate, METHOD)
+    return explain_malignancy(runner, look(runner, patch_with_blob())[1], GRID, NATIVE, estimate, METHOD)
 
 
 def test_a_low_malignancy_score_has_no_map_whichever_of_the_two_is_low(runner: EncoderRunner) -> None:
@@ -189,4 +194,4 @@ def test_a_high_malignancy_score_has_the_map_of_its_head(runner: EncoderRunner) 
 
     assert found is not None
     assert found.target == "malignancy"
-    assert found.heat == pytest.approx(explain(runner, patch_with_blob(), GRID, NATIVE, "malignancy", METHOD).heat)
+    assert found.heat == pytest.approx(map_of(runner).heat)

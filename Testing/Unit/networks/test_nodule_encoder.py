@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from LungNoduleCADLib.networks.nodule_encoder import HEADS, NoduleEncoder
+from LungNoduleCADLib.networks.nodule_encoder import HEADS, STAGES, NoduleEncoder
 
 
 @pytest.fixture(scope="module")
@@ -37,5 +37,14 @@ def test_the_questions_of_this_project_are_asked() -> None:
 
 
 @pytest.mark.parametrize("size", [16, 20])
-def test_features_do_not_depend_on_the_patch_size_in_number(size: int) -> None:
-    assert NoduleEncoder((4, 8, 8, 8)).eval().features(torch.zeros(1, 1, size, size, size)).shape == (1, 8)
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_patch_has_the_same_features_whatever_the_stage_at_which_its_way_is_cut(size: int, stage: str) -> None:
+    torch.manual_seed(1)
+    network = NoduleEncoder((4, 8, 8, 8)).eval()
+    patch = torch.randn(1, 1, size, size, size)
+
+    features = network.features(network.before(stage, patch), stage)
+
+    assert features.shape == (1, 8)
+    assert float(features.detach().std()) > 0
+    assert torch.equal(features, network.features(network.before("layer1", patch), "layer1"))

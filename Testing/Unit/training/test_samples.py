@@ -6,12 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from LungNoduleCADLib.training.augment import training_transform
+from LungNoduleCADLib.training.augment import training_transform, transforms_by_epoch
 from LungNoduleCADLib.training.loader import CubeDataset, batches
 from LungNoduleCADLib.training.lung_background import LungBackground
 from LungNoduleCADLib.training.nodule_pack import NodulePack
 from LungNoduleCADLib.training.samples import Sample, SampleStore, beside_nodule_cubes, nodule_cubes
-from LungNoduleCADLib.training.train_encoder import transforms_by_epoch
 
 SIZE = 56
 
