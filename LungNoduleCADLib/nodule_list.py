@@ -205,9 +205,10 @@ class Looks:
         return nodule is None or point in self._characterised or _too_small(nodule)
 
     def look(self, point: Point) -> None:
-        """One step, of well below a second, towards knowing a place."""
-        if point not in self._outlined:
+        """One step, of a fraction of a second, towards knowing a place."""
+        if point not in self._probabilities:
             self.rated([NoduleCandidate(point)])
+        elif point not in self._outlined:
             self.outlined(point)
         elif (nodule := self._outlined[point]) is not None:
             self.characterised(nodule)

@@ -24,6 +24,7 @@ SETTINGS = {
     "minimumROISize": 2,
     "correctMask": True,
     "geometryTolerance": 1e-3,
+    "additionalInfo": False,
 }
 CLASSES = ("firstorder", "shape", "glcm", "gldm", "glrlm", "glszm")
 

@@ -93,7 +93,6 @@ class Desk:
     def start(self) -> None:
         """Begin what goes on beside the answers."""
         self._models.start()
-        self._behind.submit(self._update_segmentation, self.case)
 
     @property
     def loading(self) -> bool:
@@ -111,7 +110,10 @@ class Desk:
         return self._take_over(self._corrections[verb](request))
 
     def use_idle_time(self) -> bool:
-        """One short piece of work that makes later answers quicker; whether there was any."""
+        """One short piece of work that is due or makes later answers quicker; whether there was any."""
+        if self._segmented is not self.case:
+            self._update_segmentation()
+            return True
         if not (self._rehearsed.is_set() and self._models.ready):
             return False
         from LungNoduleCADLib.report.pdf_cards import as_jpeg
@@ -130,6 +132,7 @@ class Desk:
 
     def close(self) -> None:
         """Everything that follows the answers is on disk afterwards."""
+        self._update_segmentation()
         self._behind.shutdown(wait=True)
 
     def _make_corrections(self) -> dict[str, Callable[[Request], Case]]:
@@ -163,21 +166,20 @@ class Desk:
         if saved is None:
             return {"findings": self.document, **_files(update.ChangedFiles())}
         self.case, self.document = case, saved.document
-        self._behind.submit(self._update_segmentation, case)
         earlier = saved.prior
         prior = {"prior": _files(earlier)} if earlier.names else {}
         return {"findings": self.document, **_files(saved.current), **prior}
 
-    def _update_segmentation(self, case: Case) -> None:
-        done = self._segmented
-        if case is done or case is not self.case:
-            return  # or a newer one waits
+    def _update_segmentation(self) -> None:
+        case, done = self.case, self._segmented
+        if case is done:
+            return
+        self._segmented = case
         try:
             update.update_segmentation(self.out, case.findings, case.current.lungs)
             if case.prior is not None and (done is None or case.prior is not done.prior):
                 update.update_segmentation(self.out / PRIOR, case.prior.findings, case.prior.lungs)
-            self._segmented = case
-        except OSError as error:  # what was answered is in findings.json and outlines/
+        except OSError as error:  # what was answered is in findings.json and outlines/; the next start tries again
             print(f"{SEGMENTATION} could not be brought up to date: {error}", file=sys.stderr)
 
     def _segmentation_is_old(self) -> bool:
@@ -238,6 +240,7 @@ class Desk:
 
         source = request.get("dicom_source")
         folder = Path(_asked(request, "folder", str))
+        self._update_segmentation()
         self._behind.submit(lambda: None).result()
         with self._drawing:
             for _, draw in self._missing_images():

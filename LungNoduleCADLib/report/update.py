@@ -76,17 +76,22 @@ def save_edit(folder: Path, before: StudyFindings, after: StudyFindings) -> Save
         _forget_what_is_over(folder, after, number, now)
         _drop_pictures(folder / IMAGES, before, after, now, earlier)
         if after.prior is not before.prior:
-            _follow_in_prior(folder / PRIOR, before, after, number, earlier)
+            _follow_in_prior(folder / PRIOR, before, after, document["prior"], number, earlier)
     return SavedEdit(document, now, earlier)
 
 
 def _follow_in_prior(
-    folder: Path, before: StudyFindings, after: StudyFindings, number: int, changed: ChangedFiles
+    folder: Path,
+    before: StudyFindings,
+    after: StudyFindings,
+    document: dict[str, Any],
+    number: int,
+    changed: ChangedFiles,
 ) -> None:
-    """The prior's own folder, for those who read it by itself."""
+    """The prior's own folder, for those who read it by itself; ``document``: the prior's part of the whole one."""
     if before.prior is None or after.prior is None or not folder.is_dir():
         return
-    _tell(findings_json.to_json(after.prior), folder)
+    _tell(document, folder)
     _forget_what_is_over(folder, after.prior, number, changed)
     _drop_pictures(folder / IMAGES, before.prior, after.prior, changed, ChangedFiles())
 
