@@ -21,7 +21,7 @@ from LungNoduleCADLib.domain.nodule import MalignancyEstimate, Saliency
 from LungNoduleCADLib.domain.provenance import Method
 from LungNoduleCADLib.imaging.sitk_bridge import resample
 from LungNoduleCADLib.networks.build import autocast
-from LungNoduleCADLib.networks.nodule_encoder import NoduleEncoder
+from LungNoduleCADLib.networks.nodule_encoder import STAGES, NoduleEncoder
 
 
 class Technique(StrEnum):
@@ -37,12 +37,17 @@ class Technique(StrEnum):
 
 @dataclass(frozen=True)
 class HeatMethod:
-    """How a heat map is made: the mean over ``layers`` and, if ``mirrored``, over the patch's 8 mirror images, each map
-    mapped back; negative sums are cut off at the end."""
+    """How a heat map is made: the mean over ``layers`` (of ``layer1`` to ``layer3``, in order) and, if ``mirrored``,
+    over the patch's 8 mirror images, each map mapped back; negative sums are cut off at the end."""
 
     technique: Technique = Technique.LAYER_CAM
-    layers: tuple[str, ...] = ("layer2", "layer3")
+    layers: tuple[str, ...] = ("layer1", "layer2", "layer3")
     mirrored: bool = True
+
+    @property
+    def onwards(self) -> str:
+        """The stage that is given what the first layer gives; a look is kept there, and a map goes on from it."""
+        return STAGES[STAGES.index(self.layers[0]) + 1]
 
 
 CHOSEN = HeatMethod()
@@ -65,7 +70,7 @@ class Explainer:
         method: HeatMethod = CHOSEN,
     ) -> None:
         self._method, self._spacing_mm = method, spacing_mm
-        self._cams = [_cam(_OneHead(network, method.layers[0], head, output), method) for network in networks]
+        self._cams = [_cam(_OneHead(network, method.onwards, head, output), method) for network in networks]
 
     def explain(self, patch_hu: np.ndarray) -> tuple[np.ndarray, float]:
         """Heat >= 0 (D, D, D) of an HU patch and the logit that it explains, means over networks (and views).
@@ -77,11 +82,11 @@ class Explainer:
         networks = [cam.nn_module.model.network for cam in self._cams]
         x = encoder_input(np.ascontiguousarray(views, np.float32))[:, None].to(self._cams[0].nn_module.device)
         with torch.no_grad(), autocast(x.device.type):
-            given = torch.stack([network.before(self._method.layers[0], x) for network in networks], dim=1)
+            given = torch.stack([network.before(self._method.onwards, x) for network in networks], dim=1)
         return mapped_back(*self.of_given(given, patch_hu.shape[-1]))
 
     def of_given(self, given: Tensor, size: int) -> tuple[Tensor, Tensor]:
-        """Heat (B, D, D, D), positive and negative, and logits (B,), of what the method's first layer was given.
+        """Heat (B, D, D, D), positive and negative, and logits (B,), of what the method's first layer gave.
 
         Parameters
         ----------
@@ -111,13 +116,14 @@ def mapped_back(heat: Tensor, logits: Tensor) -> tuple[np.ndarray, float]:
 class _OneHead(nn.Module):
     """A copy of an encoder from one stage on, seen through one head, as MONAI's Grad-CAM wants it: (B, 1) scores."""
 
-    def __init__(self, network: NoduleEncoder, first: str, head: str, output: int) -> None:
+    def __init__(self, network: NoduleEncoder, stage: str, head: str, output: int) -> None:
         super().__init__()
-        self.network, self.first, self.head, self.output = deepcopy(network), first, head, output
+        self.given = nn.Identity()  # to be named as a layer
+        self.network, self.stage, self.head, self.output = deepcopy(network), stage, head, output
 
     def forward(self, given: Tensor) -> Tensor:
         with autocast(given.device.type):
-            answers = self.network.answers(self.network.features(given, self.first))
+            answers = self.network.answers(self.network.features(self.given(given), self.stage))
         return answers[self.head][:, self.output : self.output + 1]
 
 
@@ -175,7 +181,7 @@ def _cam(network: _OneHead, method: HeatMethod) -> GradCAM:
     """Maps of each layer's own size, without MONAI's normaliser, which stretches every map to 0..1 and turns it
     upside down."""
     network.eval().requires_grad_(False)
-    layers = tuple(f"network.backbone.{layer}" for layer in method.layers)
+    layers = ("given", *(f"network.backbone.{layer}" for layer in method.layers[1:]))
     hooked = _OnePass(network, layers, register_forward=True, register_backward=True)
     return _CAMS[method.technique](hooked, layers, upsampler=lambda _: _as_it_is, postprocessing=_as_it_is)
 
@@ -186,7 +192,7 @@ def _as_it_is(heat: Tensor) -> Tensor:
 
 def look(runner: EncoderRunner, patch_hu: np.ndarray) -> tuple[list[Answers], Tensor]:
     """What each network answers of the mirror images of a patch, and what ``explain`` needs of that look."""
-    return runner.look(mirror_images(patch_hu), CHOSEN.layers[0])
+    return runner.look(mirror_images(patch_hu), CHOSEN.onwards)
 
 
 def explain_malignancy(

@@ -190,10 +190,12 @@ class Desk:
         return segmentation < findings
 
     def _rehearse(self) -> None:
-        """One report that nobody sees, so that the first real one need not load and convert everything."""
+        """A nodule and a report that nobody sees, so that the first real ones need not load and convert everything."""
         from LungNoduleCADLib.report.pdf import build_pdf
 
         try:
+            for nodule in self.case.findings.nodules[:1]:
+                self._models().characteriser.characterise(self.case.current.ct, nodule)
             with self._drawing:
                 build_pdf(self.case.findings, self.out / IMAGES, io.BytesIO())
         except Exception:  # the real one will say what is wrong

@@ -77,6 +77,8 @@ ROWS: dict[str, dict[str, dict[str, Any]]] = {
     | {
         "Dice and focal loss": {"loss": "dice+focal"},
         "cross-entropy only": {"loss": "cross-entropy"},
+        "without the last cycle": {"loop": {"epochs": 15}},
+        "the last cycle moved like the others": {"late_augmentation": None},
     },
 }
 """{bundle: {row: change of its recipe}}."""

@@ -23,6 +23,7 @@ import psutil
 import SimpleITK as sitk
 
 ROOT = Path(__file__).resolve().parents[2]
+TIMES = 5
 
 
 class Clock:
@@ -83,12 +84,15 @@ def measure(out: Path, idle_seconds: float) -> dict[str, list[tuple[float, float
     clock.ask("threshold lowered to 0.5 at once", "threshold", threshold=0.5)
     clock.ask("threshold, back", "threshold", threshold=usual)
     time.sleep(idle_seconds)
-    for low in (0.5, 0.3, 0.2):
-        clock.ask(f"threshold lowered to {low} later", "threshold", threshold=low)
-        clock.ask("threshold, back", "threshold", threshold=usual)
-    clock.ask("type", "type", nodule=first, type="part-solid")
-    clock.ask("clinical", "clinical", clinical={"age_years": 64})
-    clock.ask("exam_category", "exam_category", category="4X")
+    nodules = clock.findings["nodules"][:TIMES]
+    for _ in range(TIMES):
+        for low in (0.5, 0.3, 0.2):
+            clock.ask(f"threshold lowered to {low} later", "threshold", threshold=low)
+            clock.ask("threshold, back", "threshold", threshold=usual)
+    for number in range(TIMES):
+        clock.ask("type", "type", nodule=first, type=("part-solid", "ground-glass")[number % 2])
+        clock.ask("clinical", "clinical", clinical={"age_years": 64 + number})
+        clock.ask("exam_category", "exam_category", category=("4X", None)[number % 2])
     time.sleep(3)
     for place in places[-8:]:
         try:
@@ -97,10 +101,11 @@ def measure(out: Path, idle_seconds: float) -> dict[str, list[tuple[float, float
             continue
         clock.ask("delete", "delete", nodule=added)
     with tempfile.TemporaryDirectory() as folder:
-        drawn = box_around(out, clock.findings["nodules"][0], Path(folder) / "drawn.nrrd")
-        clock.ask("outline", "outline", nodule=first, file=drawn)
+        for nodule in nodules:
+            drawn = box_around(out, nodule, Path(folder) / "drawn.nrrd")
+            clock.ask("outline", "outline", nodule=nodule["id"], file=drawn)
         clock.ask("report at once after an outline", "report", paper="A4")
-        clock.ask("outline", "outline", nodule=first, file=drawn)
+        clock.ask("outline", "outline", nodule=nodules[-1]["id"], file=drawn)
         time.sleep(3)
         clock.ask("report, 3 s after an outline", "report", paper="A4")
         source = out / "dicom" / "follow-up"

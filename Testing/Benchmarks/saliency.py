@@ -2,8 +2,9 @@
 
 ``python Testing/Benchmarks/saliency.py DATA [--scans FOLDER] [--fold 4] [-o FILE]``: DATA is what ``train`` takes; the
 fold is the recipe's test fold where none is given. Nodules of at least three readers, set into lung; networks that were
-trained on that fold do not answer. ``--compare`` measures other ways to make the maps too, for a choice among them on a
-validation fold; without it the comparison that is in FILE already stays, with its fold and the digest of its weights.
+trained on that fold do not answer. ``--compare`` measures other ways to make the maps too (all, or those of the given
+techniques), for a choice among them on a validation fold; without it the comparison that is in FILE already stays, with
+its fold and the digest of its weights.
 """
 
 from __future__ import annotations
@@ -36,13 +37,16 @@ def main() -> None:
     parser.add_argument("--scans", type=Path)
     parser.add_argument("--fold", type=int)
     parser.add_argument("--most", type=int, default=25, help="nodules with a map to measure")
-    parser.add_argument("--compare", action="store_true")
+    parser.add_argument("--compare", nargs="*", choices=[str(technique) for technique in Technique])
     parser.add_argument("-o", "--out", type=Path, default=Path(__file__).with_suffix(".json"))
     arguments = parser.parse_args()
     bundle = find_bundle("nodule_ct_attributes")
     data = open_training_data(arguments.data, arguments.scans)
     examination = examine(bundle, data, arguments.fold, "cpu", lambda line: print(line, flush=True), None)
-    figures = saliency_figures(examination, arguments.most, COMPARED if arguments.compare else ())
+    others = (
+        [] if arguments.compare is None else [m for m in COMPARED if m.technique in (arguments.compare or Technique)]
+    )
+    figures = saliency_figures(examination, arguments.most, others)
     compared = figures.pop("compared")
     before = json.loads(arguments.out.read_text(encoding="utf-8")) if arguments.out.is_file() else {}
     weights = {"version": bundle.metadata["version"], "weights_sha256": bundle.weight_files}
