@@ -57,8 +57,10 @@ def radiomic_features(ct: CtVolume, mask: NoduleMask) -> dict[str, float] | None
         found = _extractor().execute(to_sitk(ct.hu[box].astype(np.float32), geometry), to_sitk(whole, geometry))
     except (ValueError, RuntimeError):
         return None
-    return {
-        name.removeprefix("original_"): float(value) for name, value in found.items() if name.startswith("original_")
+    return {  # a correlation's eigenvalue may come with an imaginary part of rounding error
+        name.removeprefix("original_"): float(np.real(value))
+        for name, value in found.items()
+        if name.startswith("original_")
     }
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
-from copy import deepcopy
 from datetime import date
 from pathlib import Path
 
@@ -34,6 +33,7 @@ from LungNoduleCADLib.domain.ct import CtVolume
 from LungNoduleCADLib.domain.geometry import Geometry
 from LungNoduleCADLib.domain.study import SeriesDescription
 from LungNoduleCADLib.phantom.dicom import write_dicom_series
+from Testing.enhanced_ct import write_enhanced
 
 Change = Callable[[Path], None]
 SLICES = 24
@@ -236,28 +236,10 @@ def _other_files(count: int) -> Change:
 
 def _enhanced(folder: Path) -> None:
     """All slices as frames of one enhanced CT, the last first."""
-    slices = [pydicom.dcmread(path) for path in files(folder)]
-    frames = []
-    for one in reversed(slices):
-        frame, measures, position, orientation, rescale = (Dataset() for _ in range(5))
-        measures.PixelSpacing, measures.SliceThickness = one.PixelSpacing, one.SliceThickness
-        position.ImagePositionPatient = one.ImagePositionPatient
-        orientation.ImageOrientationPatient = one.ImageOrientationPatient
-        rescale.RescaleSlope, rescale.RescaleIntercept = one.RescaleSlope, one.RescaleIntercept
-        frame.PixelMeasuresSequence, frame.PlanePositionSequence = [measures], [position]
-        frame.PlaneOrientationSequence, frame.PixelValueTransformationSequence = [orientation], [rescale]
-        frames.append(frame)
-    whole = deepcopy(slices[0])
-    whole.PixelData = b"".join(one.PixelData for one in reversed(slices))
-    for keyword in ("PixelSpacing", "ImagePositionPatient", "ImageOrientationPatient", "RescaleSlope",
-                    "RescaleIntercept", "SliceThickness"):  # fmt: skip
-        delattr(whole, keyword)
-    whole.SOPClassUID = whole.file_meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.2.1"
-    whole.NumberOfFrames = len(frames)
-    whole.PerFrameFunctionalGroupsSequence = frames
+    slices = [pydicom.dcmread(path) for path in reversed(files(folder))]
     for path in files(folder):
         path.unlink()
-    whole.save_as(folder / "all.dcm", enforce_file_format=True)
+    write_enhanced(slices, folder / "all.dcm")
 
 
 READ: dict[str, Change] = {  # has to be read, every voxel as it was

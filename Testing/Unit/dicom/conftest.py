@@ -30,6 +30,7 @@ from LungNoduleCADLib.domain.nodule import (
 from LungNoduleCADLib.domain.provenance import Method, Provenance
 from LungNoduleCADLib.domain.study import SeriesDescription
 from LungNoduleCADLib.phantom.dicom import write_dicom_series
+from Testing.enhanced_ct import write_enhanced
 
 if TYPE_CHECKING:
     from highdicom.seg import Segmentation
@@ -67,28 +68,8 @@ def box_files(box_ct: CtVolume, tmp_path: Path) -> list[Path]:
 @pytest.fixture
 def enhanced(box_files: list[Path], tmp_path: Path) -> Path:
     """The box as frames of one enhanced CT, the last first."""
-    slices = [pydicom.dcmread(file) for file in box_files]
-    frames = []
-    for one in reversed(slices):
-        frame, measures, position, orientation, values = (Dataset() for _ in range(5))
-        measures.PixelSpacing, measures.SliceThickness = one.PixelSpacing, one.SliceThickness
-        position.ImagePositionPatient = one.ImagePositionPatient
-        orientation.ImageOrientationPatient = one.ImageOrientationPatient
-        values.RescaleSlope, values.RescaleIntercept = one.RescaleSlope, one.RescaleIntercept
-        frame.PixelMeasuresSequence, frame.PlanePositionSequence = [measures], [position]
-        frame.PlaneOrientationSequence, frame.PixelValueTransformationSequence = [orientation], [values]
-        frames.append(frame)
-    whole = slices[0]
-    whole.PixelData = b"".join(one.PixelData for one in reversed(slices))
-    for keyword in ("PixelSpacing", "ImagePositionPatient", "ImageOrientationPatient", "RescaleSlope",
-                    "RescaleIntercept", "SliceThickness"):  # fmt: skip
-        delattr(whole, keyword)
-    whole.SOPClassUID = whole.file_meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.2.1"
-    whole.NumberOfFrames = len(frames)
-    whole.PerFrameFunctionalGroupsSequence = frames
-    (tmp_path / "enhanced").mkdir()
-    whole.save_as(tmp_path / "enhanced" / "all.dcm", enforce_file_format=True)
-    return tmp_path / "enhanced" / "all.dcm"
+    slices = [pydicom.dcmread(file) for file in reversed(box_files)]
+    return write_enhanced(slices, tmp_path / "enhanced" / "all.dcm")
 
 
 @pytest.fixture

@@ -11,7 +11,6 @@ import numpy as np
 import pydicom
 import pytest
 from highdicom.seg import SegmentAlgorithmTypeValues, Segmentation
-from pydicom.dataset import Dataset
 
 from LungNoduleCADLib.dicom.export_measurements import Remarks, make_measurements
 from LungNoduleCADLib.dicom.export_segmentation import Structure, make_segmentation
@@ -22,6 +21,7 @@ from LungNoduleCADLib.domain.findings import StudyFindings
 from LungNoduleCADLib.domain.geometry import Geometry
 from LungNoduleCADLib.errors import InputError
 from LungNoduleCADLib.phantom.dicom import write_dicom_series
+from Testing.enhanced_ct import write_enhanced
 
 Segmented = Callable[[SourceSeries, StudyFindings], Segmentation]
 StructuresOf = Callable[[StudyFindings], list[Structure]]
@@ -61,27 +61,7 @@ def _multi_frame(files: list[Path], path: Path) -> None:
     """All slices as frames of one enhanced CT, from head to feet but for two that change places."""
     slices = [pydicom.dcmread(file) for file in reversed(files)]
     slices[3], slices[9] = slices[9], slices[3]
-    groups = []
-    for one in slices:
-        group = Dataset()
-        for name, keywords in (
-            ("PixelMeasuresSequence", ["PixelSpacing", "SliceThickness"]),
-            ("PlanePositionSequence", ["ImagePositionPatient"]),
-            ("PlaneOrientationSequence", ["ImageOrientationPatient"]),
-            ("PixelValueTransformationSequence", ["RescaleSlope", "RescaleIntercept"]),
-        ):
-            item = Dataset()
-            for keyword in keywords:
-                setattr(item, keyword, one[keyword].value)
-            setattr(group, name, [item])
-        groups.append(group)
-    whole = pydicom.dcmread(files[0])
-    whole.PixelData = b"".join(one.PixelData for one in slices)
-    for keyword in ("PixelSpacing", "ImagePositionPatient", "ImageOrientationPatient", "SliceThickness"):
-        delattr(whole, keyword)
-    whole.SOPClassUID = whole.file_meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.2.1"
-    whole.NumberOfFrames, whole.PerFrameFunctionalGroupsSequence = len(groups), groups
-    whole.save_as(path, enforce_file_format=True)
+    write_enhanced(slices, path)
 
 
 @pytest.mark.parametrize("stored", ["as usual", "rows reversed", "seen from the feet", "oblique", "multi-frame"])
