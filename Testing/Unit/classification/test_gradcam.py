@@ -48,6 +48,15 @@ def test_heat_is_where_the_score_comes_from_and_not_upside_down(runner: EncoderR
     assert np.median(saliency.heat) < 0.1 * saliency.heat.max()
 
 
+def test_a_map_goes_on_from_the_look_that_answered(runner: EncoderRunner, monkeypatch: pytest.MonkeyPatch) -> None:
+    answers, given = look(runner, patch_with_blob())
+    monkeypatch.delattr(NoduleEncoder, "before")
+
+    saliency = explain(runner, given, GRID, NATIVE, "malignancy", METHOD)
+
+    assert saliency.score == pytest.approx(np.mean([one.heads["malignancy"] for one in answers]), rel=1e-2)
+
+
 def test_what_lowers_the_score_is_not_hot(runner: EncoderRunner) -> None:
     with torch.no_grad():
         runner.networks[0].heads["malignancy"].weight.neg_()
