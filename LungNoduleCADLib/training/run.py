@@ -149,7 +149,7 @@ def _ensemble(
         save_tensors(fit_familiarity(runners, stores[0], recipe["seed"]), out, FILE)
         weights.append(FILE)
     elif name == "nodule_ct_segmentation":
-        from LungNoduleCADLib.training.train_segmenter import choose_thresholds
+        from LungNoduleCADLib.training.outline_thresholds import choose_thresholds
 
         inference |= choose_thresholds(networks, data, recipe, device, report)
     return inference, weights

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -12,28 +11,19 @@ import torch
 from torch import Tensor, nn
 
 from LungNoduleCADLib.domain.nodule import NoduleType
-from LungNoduleCADLib.domain.provenance import Method
 from LungNoduleCADLib.evaluation.overlap import dice
 from LungNoduleCADLib.networks.build import autocast, build_network
-from LungNoduleCADLib.nodules.measure import nodule_volume_mm3
-from LungNoduleCADLib.nodules.segment import Look, NoduleSegmenter, outline, segmenter_input
+from LungNoduleCADLib.nodules.segment import segmenter_input
 from LungNoduleCADLib.training.augment import transforms_by_epoch
-from LungNoduleCADLib.training.cases import POINT, NoduleCase, nodule_cases
 from LungNoduleCADLib.training.data import PackNodule, TrainingData
 from LungNoduleCADLib.training.loader import CubeDataset, batches
 from LungNoduleCADLib.training.loop import LoopSettings, fit
 from LungNoduleCADLib.training.losses import segmentation_loss
-from LungNoduleCADLib.training.prepare import few_donors
 from LungNoduleCADLib.training.samples import Sample, SampleStore
 from LungNoduleCADLib.training.train_encoder import middle
 
 SUBSOLID_WEIGHT = 3.0
 PHANTOM_WEIGHT = 6.0
-THRESHOLDS = (0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6)
-SCALE_THRESHOLD = 0.45
-DICE_TOLERANCE = 0.005
-LARGE_MM = 14.0
-FEWEST_NODULES = 10
 Report = Callable[[str], None]
 
 
@@ -101,92 +91,6 @@ def score_segmenter(
             scores[f"dice_{store.name}"] = float(np.mean(dices))
             scores[f"volume_ratio_{store.name}"] = float(np.exp(np.mean(np.log(ratios))))
     return scores | {"score": float(np.mean([v for name, v in scores.items() if name.startswith("dice")]))}
-
-
-def choose_thresholds(
-    networks: dict[int, nn.Module], data: TrainingData, recipe: dict[str, Any], device: str, report: Report
-) -> dict[str, Any]:
-    """For each scale the probability at which outlines have the readers' volume, in folds that the networks never saw.
-
-    Of the thresholds whose mean Dice is within 0.005 of the scale's best, that whose geometric mean of the volume ratio
-    is nearest to 1. Judged on the scans' own voxels from the middle of the consensus: nodules of >= 3 readers, all of
-    the large ones and every third of the others, each at the scale at which it is outlined at 0.45. A scale with fewer
-    than 10 nodules takes the threshold of the finer one.
-
-    Parameters
-    ----------
-    networks : {fold that it never saw: network}.
-
-    Returns
-    -------
-    ``thresholds`` by scale, and ``threshold_choice``: what was measured at each.
-    """
-    measured: dict[float, list[np.ndarray]] = {spacing_mm: [] for spacing_mm in recipe["patch"]["spacings_mm"]}
-    for held_out, network in networks.items():
-        segmenter = NoduleSegmenter((network,), **recipe["patch"], device=device, method=Method("training", "1"))
-        around = few_donors(data, (held_out,), 1, report)
-        for case in nodule_cases(data, _judged(data, held_out), around, recipe["seed"]):
-            drawn = _dice_and_ratio(segmenter, case)
-            if drawn is not None:
-                measured[drawn[0]].append(drawn[1])
-    thresholds: dict[str, float] = {}
-    choice = {}
-    for spacing_mm, rows in measured.items():
-        scale, finer = f"{spacing_mm:g}", next(reversed(thresholds.values()), SCALE_THRESHOLD)
-        if rows:
-            choice[scale] = _choice(np.array(rows))
-            report(f"{scale} mm: {choice[scale]}")
-        thresholds[scale] = choice[scale]["best"] if len(rows) >= FEWEST_NODULES else finer
-    return {"thresholds": thresholds, "threshold_choice": choice}
-
-
-def _judged(data: TrainingData, fold: int) -> list[PackNodule]:
-    clear = data.of_folds((fold,), lambda n: n.n_readers >= 3)
-    small = [n for n in clear if n.eq_diameter_mm < LARGE_MM]
-    return small[::3] + [n for n in clear if n.eq_diameter_mm >= LARGE_MM]
-
-
-def _dice_and_ratio(segmenter: NoduleSegmenter, case: NoduleCase) -> tuple[float, np.ndarray] | None:
-    """The scale at which a nodule is outlined, and Dice and volume ratio at each of ``THRESHOLDS``, (T, 2).
-
-    The networks are asked once a scale. ``None`` where they see no nodule.
-    """
-    probability = cache(lambda spacing_mm: segmenter.probability_around(case.ct, POINT, spacing_mm))
-
-    def look(spacing_mm: float, threshold: float = SCALE_THRESHOLD) -> Look | None:
-        return segmenter.look(probability(spacing_mm), POINT, spacing_mm, threshold)
-
-    chosen = segmenter.choose(look)
-    if chosen is None:
-        return None
-    rows = []
-    for threshold in THRESHOLDS:
-        seen = look(chosen.spacing_mm, threshold)
-        mask = None if seen is None else outline(seen.probability, seen.grid, case.ct, segmenter.method)
-        mine = np.zeros_like(case.reference)
-        if mask is not None:
-            mine[mask.box] = mask.voxels
-        volume_mm3 = 0.0 if mask is None else nodule_volume_mm3(mask)
-        rows.append((dice(mine, case.reference), volume_mm3 / case.reference_volume_mm3()))
-    return chosen.spacing_mm, np.array(rows)
-
-
-def _choice(measured: np.ndarray) -> dict[str, Any]:
-    """The best of ``THRESHOLDS`` by Dice and volume ratio of nodules, (N, T, 2)."""
-    overlap = measured[..., 0].mean(axis=0)
-    ratio = np.exp(np.log(np.clip(measured[..., 1], 0.05, 20)).mean(axis=0))
-    good = np.flatnonzero(overlap >= overlap.max() - DICE_TOLERANCE)
-    best = int(good[np.argmin(np.abs(np.log(ratio[good])))])
-
-    def table(values: np.ndarray) -> dict[str, float]:
-        return {str(threshold): round(float(v), 4) for threshold, v in zip(THRESHOLDS, values, strict=True)}
-
-    return {
-        "best": THRESHOLDS[best],
-        "nodules": len(measured),
-        "dice": table(overlap),
-        "volume_ratio": table(ratio),
-    }
 
 
 def _rows_and_chances(

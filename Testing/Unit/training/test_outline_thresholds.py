@@ -12,11 +12,12 @@ from LungNoduleCADLib.domain.ct import CtVolume
 from LungNoduleCADLib.domain.masks import LungMask
 from LungNoduleCADLib.domain.provenance import Method
 from LungNoduleCADLib.nodules.segment import NoduleSegmenter
-from LungNoduleCADLib.training.cases import NoduleCase
+from LungNoduleCADLib.training.cases import POINT, NoduleCase
 from LungNoduleCADLib.training.nodule_pack import NodulePack
-from LungNoduleCADLib.training.train_segmenter import THRESHOLDS, _choice, _dice_and_ratio
+from LungNoduleCADLib.training.outline_thresholds import THRESHOLDS, _choice, _dice_and_ratio, _outlines
 
 MIDDLE = THRESHOLDS.index(0.4)
+NONE = np.zeros((0, len(THRESHOLDS)))
 
 
 def measured(dice: dict[float, float], ratio: dict[float, float]) -> np.ndarray:
@@ -25,7 +26,7 @@ def measured(dice: dict[float, float], ratio: dict[float, float]) -> np.ndarray:
 
 
 def test_of_thresholds_with_as_good_a_dice_the_one_with_the_readers_volume_is_taken() -> None:
-    choice = _choice(measured({0.3: 0.801, 0.35: 0.803, 0.4: 0.805}, {0.3: 1.02, 0.35: 0.95, 0.4: 0.9}))
+    choice = _choice(measured({0.3: 0.801, 0.35: 0.803, 0.4: 0.805}, {0.3: 1.02, 0.35: 0.95, 0.4: 0.9}), NONE)
 
     assert choice["best"] == 0.3
     assert choice["nodules"] == 1
@@ -33,15 +34,31 @@ def test_of_thresholds_with_as_good_a_dice_the_one_with_the_readers_volume_is_ta
 
 
 def test_a_right_volume_does_not_buy_a_worse_dice() -> None:
-    choice = _choice(measured({0.3: 0.79, 0.35: 0.803, 0.4: 0.805}, {0.3: 1.0, 0.35: 0.95, 0.4: 1.1}))
+    choice = _choice(measured({0.3: 0.79, 0.35: 0.803, 0.4: 0.805}, {0.3: 1.0, 0.35: 0.95, 0.4: 1.1}), NONE)
 
     assert choice["best"] == 0.35
 
 
 def test_too_large_counts_as_much_as_too_small_and_a_lost_nodule_is_no_infinity() -> None:
     both = np.concatenate([measured({0.4: 0.8}, {0.4: 2.0}), measured({0.4: 0.8}, {0.4: 0.5})])
-    assert _choice(both)["volume_ratio"]["0.4"] == 1.0
-    assert np.isfinite(_choice(measured({0.4: 0.8}, {0.4: 0.0}))["volume_ratio"]["0.4"])
+    assert _choice(both, NONE)["volume_ratio"]["0.4"] == 1.0
+    assert np.isfinite(_choice(measured({0.4: 0.8}, {0.4: 0.0}), NONE)["volume_ratio"]["0.4"])
+
+
+def synthetic(ratio: dict[float, float], count: int) -> np.ndarray:
+    return np.array([[ratio.get(t, 0.5) for t in THRESHOLDS]] * count)
+
+
+def test_the_readers_nodules_and_those_of_known_volume_are_both_to_be_as_large_as_they_are() -> None:
+    readers = measured({0.3: 0.8, 0.35: 0.8, 0.4: 0.8}, {0.3: 1.01, 0.35: 0.97, 0.4: 0.9})
+    known = {0.3: 1.12, 0.35: 1.08, 0.4: 1.05}
+
+    choice = _choice(readers, synthetic(known, 10))
+
+    assert choice["best"] == 0.35
+    assert choice["synthetic_nodules"] == 10
+    assert choice["synthetic_volume_ratio"]["0.35"] == 1.08
+    assert _choice(readers, synthetic(known, 9))["best"] == 0.3
 
 
 def test_the_networks_are_asked_once_a_scale_however_many_thresholds_are_tried(
@@ -59,7 +76,8 @@ def test_the_networks_are_asked_once_a_scale_however_many_thresholds_are_tried(
     case = NoduleCase(pack.nodules[0], ct, lungs, ct.hu > -500)
     segmenter = NoduleSegmenter((Counting(),), 32, (0.8, 1.6), "cpu", Method("stub", "1"))
 
-    spacing_mm, rows = _dice_and_ratio(segmenter, case)
+    spacing_mm, outlines = _outlines(segmenter, case.ct, POINT)
+    rows = _dice_and_ratio(outlines, case)
 
     assert Counting.asked == 2
     assert spacing_mm == 1.6
@@ -68,11 +86,10 @@ def test_the_networks_are_asked_once_a_scale_however_many_thresholds_are_tried(
     assert np.all(np.diff(rows[:, 1]) <= 0)
 
 
-def test_a_nodule_that_is_not_seen_chooses_nothing(ball_ct: Callable[..., CtVolume], pack: NodulePack) -> None:
+def test_a_nodule_that_is_not_seen_chooses_nothing(ball_ct: Callable[..., CtVolume]) -> None:
     class Blind(nn.Module):
         def forward(self, x: Tensor) -> Tensor:
             return torch.full_like(x[:, :1], -9.0)
 
-    ct = ball_ct(5.0)
-    case = NoduleCase(pack.nodules[0], ct, None, ct.hu > -500)
-    assert _dice_and_ratio(NoduleSegmenter((Blind(),), 32, (0.8, 1.6), "cpu", Method("stub", "1")), case) is None
+    segmenter = NoduleSegmenter((Blind(),), 32, (0.8, 1.6), "cpu", Method("stub", "1"))
+    assert _outlines(segmenter, ball_ct(5.0), POINT) is None
