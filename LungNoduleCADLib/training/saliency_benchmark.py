@@ -108,13 +108,15 @@ def saliency_figures(examination: Examination, most: int, compare: Sequence[Heat
     def trial(some: Sequence[Subject]) -> Trial:
         return Trial(some, lambda hu: runner.answer(hu).heads["malignancy"][:, 0], runner.spacing_mm)
 
-    def likeness(method: HeatMethod, parts: Sequence[str]) -> Figures:
-        some = chosen[:: max(len(chosen) // RANDOMISED_NODULES, 1)][:RANDOMISED_NODULES]
+    few = chosen[:: max(len(chosen) // RANDOMISED_NODULES, 1)][:RANDOMISED_NODULES]
+
+    def likeness(method: HeatMethod, parts: Sequence[str], some: Sequence[Subject]) -> Figures:
         return randomisation(some, runner.networks, lambda networks: heat_by(method, networks), parts)
 
     checks = {
         **trial(chosen).measure(heat_by(CHOSEN)),
-        **likeness(CHOSEN, CASCADE),
+        **likeness(CHOSEN, CASCADE[:-1], few),
+        **likeness(CHOSEN, CASCADE[-1:], chosen),
         **visibility(hidden, chosen, runner, malignancy),
     }
     failed = [name for name, check in checks.items() if not check.get("pass", True)]
@@ -122,7 +124,7 @@ def saliency_figures(examination: Examination, most: int, compare: Sequence[Heat
     compared, fewer = [], trial(chosen[::COMPARED_EVERY]) if compare else None
     for method in compare:
         examination.report(f"{method.technique} of {', '.join(method.layers)}")
-        found = {**fewer.measure(heat_by(method)), **likeness(method, CASCADE[-1:])}
+        found = {**fewer.measure(heat_by(method)), **likeness(method, CASCADE[-1:], few)}
         failed_by_it = [name for name, check in found.items() if not check.get("pass", True)]
         compared.append({**asdict(method), "failed": failed_by_it, **found})
     return {
