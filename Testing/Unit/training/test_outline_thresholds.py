@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import SimpleNamespace
 
 import numpy as np
+import pytest
 import torch
 from torch import Tensor, nn
 
@@ -12,9 +14,16 @@ from LungNoduleCADLib.domain.ct import CtVolume
 from LungNoduleCADLib.domain.masks import LungMask
 from LungNoduleCADLib.domain.provenance import Method
 from LungNoduleCADLib.nodules.segment import NoduleSegmenter
+from LungNoduleCADLib.training import outline_thresholds
 from LungNoduleCADLib.training.cases import POINT, NoduleCase
 from LungNoduleCADLib.training.nodule_pack import NodulePack
-from LungNoduleCADLib.training.outline_thresholds import THRESHOLDS, _choice, _dice_and_ratio, _outlines
+from LungNoduleCADLib.training.outline_thresholds import (
+    THRESHOLDS,
+    _choice,
+    _dice_and_ratio,
+    _outlines,
+    choose_thresholds,
+)
 
 MIDDLE = THRESHOLDS.index(0.4)
 NONE = np.zeros((0, len(THRESHOLDS)))
@@ -93,3 +102,27 @@ def test_a_nodule_that_is_not_seen_chooses_nothing(ball_ct: Callable[..., CtVolu
 
     segmenter = NoduleSegmenter((Blind(),), 32, (0.8, 1.6), "cpu", Method("stub", "1"))
     assert _outlines(segmenter, ball_ct(5.0), POINT) is None
+
+
+def test_synthetic_nodules_are_measured_against_the_volume_that_is_known(
+    ball_ct: Callable[..., CtVolume], pack: NodulePack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class ByDensity(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return 2.0 * (x[:, :1] + 0.375)
+
+    ct = ball_ct(9.0, (1.0, 1.0, 1.0), extent_mm=40.0)
+    case = NoduleCase(pack.nodules[0], ct, None, ct.hu > -500)
+    truth = SimpleNamespace(centre_lps_mm=POINT, volume_mm3=4 / 3 * np.pi * 9.0**3)
+    monkeypatch.setattr(outline_thresholds, "make_phantom", lambda *_, **__: SimpleNamespace(ct=ct, truth=[truth] * 5))
+    monkeypatch.setattr(outline_thresholds, "PHANTOM_SEEDS", (1, 2))
+    monkeypatch.setattr(outline_thresholds, "few_donors", lambda *_: [])
+    monkeypatch.setattr(outline_thresholds, "nodule_cases", lambda *_: [case] * 10)
+    recipe = {"patch": {"size": 32, "spacings_mm": (0.8, 1.6)}, "seed": 0}
+
+    found = choose_thresholds({3: ByDensity()}, pack, recipe, "cpu", str)
+
+    (choice,) = found["threshold_choice"].values()
+    assert choice["synthetic_nodules"] == choice["nodules"] == 10
+    assert choice["synthetic_volume_ratio"]["0.4"] == pytest.approx(1.0, abs=0.15)
+    assert found["thresholds"]["1.6"] == choice["best"]

@@ -24,6 +24,7 @@ from LungNoduleCADLib.training import (
     evaluate,
     evaluate_detection,
     evaluate_fusion,
+    outline_thresholds,
     prepare,
     run,
     train_fusion,
@@ -105,7 +106,8 @@ def tiny_bundles(
     monkeypatch.setattr(prepare, "PLACES_EACH", 40)
     monkeypatch.setattr(cases, "PLACES", 40)
     monkeypatch.setattr(detection_samples, "PLACES_EACH", 40)
-    monkeypatch.setattr(evaluate_detection, "PHANTOM_SEEDS", ())
+    for module in (evaluate_detection, outline_thresholds):
+        monkeypatch.setattr(module, "PHANTOM_SEEDS", ())
     return find
 
 
