@@ -83,34 +83,34 @@ class Explainer:
         x = encoder_input(np.ascontiguousarray(views, np.float32))[:, None].to(self._cams[0].nn_module.device)
         with torch.no_grad(), autocast(x.device.type):
             given = torch.stack([network.before(self._method.onwards, x) for network in networks], dim=1)
-        return mapped_back(*self.of_given(given, patch_hu.shape[-1]))
+        return mapped_back(self.of_given(given, patch_hu.shape[-1]), patch_hu.shape[-1])
 
-    def of_given(self, given: Tensor, size: int) -> tuple[Tensor, Tensor]:
-        """Heat (B, D, D, D), positive and negative, and logits (B,), of what the method's first layer gave.
+    def of_given(self, given: Tensor, size: int) -> tuple[Tensor, ...]:
+        """Of each layer the heat (B, d, d, d), positive and negative, on its own grid, and last the logits (B,).
 
         Parameters
         ----------
-        given : (B, networks, C, d, d, d) of views of a patch of ``size`` D voxels.
+        given : (B, networks, C, d, d, d), what the method's first layer gave of views of a patch of ``size`` voxels.
         """
-        heat = np.mean([self._heat(cam, given[:, n], size) for n, cam in enumerate(self._cams)], axis=0)
-        logits = np.mean([np.reshape(cam.nn_module.logits, -1) for cam in self._cams], axis=0)
-        return torch.from_numpy(heat), torch.from_numpy(logits)
+        each = [self._heat(cam, given[:, n], size) for n, cam in enumerate(self._cams)]
+        return tuple(torch.stack(parts).mean(0) for parts in zip(*each, strict=True))
 
-    def _heat(self, cam: GradCAM, given: Tensor, size: int) -> np.ndarray:
+    def _heat(self, cam: GradCAM, given: Tensor, size: int) -> list[Tensor]:
         x = given.contiguous(memory_format=torch.channels_last_3d).requires_grad_()
         patch_cm3 = (size * self._spacing_mm / 10) ** 3
-        layers = []
-        for n, layer in enumerate(cam.nn_module.target_layers):
-            heat = default_upsampler((size,) * 3)(cam(x, class_idx=0, layer_idx=n))[:, 0]
-            voxels_per_cm3 = cam.nn_module.activations[layer][0, 0].numel() / patch_cm3
-            layers.append(heat.detach().cpu().numpy() * voxels_per_cm3)
-        return np.mean(layers, axis=0)
+        layers = [cam(x, class_idx=0, layer_idx=n)[:, 0].detach() for n in range(len(self._method.layers))]
+        per_cm3 = [heat * (heat[0].numel() / patch_cm3) for heat in layers]
+        return [*per_cm3, torch.from_numpy(cam.nn_module.logits).reshape(-1)]
 
 
-def mapped_back(heat: Tensor, logits: Tensor) -> tuple[np.ndarray, float]:
-    """Heat >= 0 (D, D, D) and logit of a patch: means over its views (its 8 mirror images, or itself alone)."""
-    turned_back = np.mean([mirror_images(one)[n] for n, one in enumerate(heat.cpu().numpy())], axis=0)
-    return np.maximum(turned_back, 0.0), float(logits.mean())
+def mapped_back(of_views: Sequence[Tensor], size: int) -> tuple[np.ndarray, float]:
+    """Heat >= 0 (D, D, D) and logit of a patch of ``size`` D voxels: means over layers and views (its 8 mirror images,
+    or itself alone), from ``of_given``."""
+    *layers, logits = of_views
+    turned_back = [np.mean([mirror_images(one)[n] for n, one in enumerate(heat.cpu().numpy())], 0) for heat in layers]
+    enlarge = default_upsampler((size,) * 3)
+    heat = torch.stack([enlarge(torch.from_numpy(one)[None, None])[0, 0] for one in turned_back]).mean(0)
+    return heat.clamp(min=0).numpy(), float(logits.mean())
 
 
 class _OneHead(nn.Module):
@@ -230,7 +230,7 @@ def explain(
     def of_given(networks: tuple[Any, ...], views: Tensor) -> tuple[Tensor, ...]:
         return _explainer(networks, runner.spacing_mm, head, output).of_given(views, grid.shape_kji[0])
 
-    heat, score = mapped_back(*runner.placed(of_given, given))
+    heat, score = mapped_back(runner.placed(of_given, given), grid.shape_kji[0])
     box = _native_box(grid, native)
     return Saliency(resample(heat.astype(np.float32), grid, box), box, head, score, method, CHOSEN.technique.value)
 

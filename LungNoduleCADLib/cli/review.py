@@ -21,7 +21,7 @@ from LungNoduleCADLib.json_file import parse_json
 if TYPE_CHECKING:
     from LungNoduleCADLib.cli.desk import Desk
 
-QUIET_SECONDS = 0.5
+QUIET_SECONDS = 1.0
 _END, _WAKE = object(), object()
 
 
