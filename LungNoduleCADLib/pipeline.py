@@ -314,7 +314,10 @@ def _with_counterparts(
 def _same_image(prior: AnalysedStudy, current: AnalysedStudy) -> bool:
     """Whether both are one scan, by its UID or (a copy under another one) by its voxels."""
     uids = prior.findings.series.series_uid, current.findings.series.series_uid
-    return bool(uids[0] and uids[0] == uids[1]) or np.array_equal(prior.ct.hu, current.ct.hu)
+    images = prior.ct.hu, current.ct.hu
+    if uids[0] and uids[0] == uids[1]:
+        return True
+    return images[0].shape == images[1].shape and all(np.array_equal(a, b) for a, b in zip(*images, strict=True))
 
 
 def _outlined_alike(study: AnalysedStudy, looks: Looks, models: Models) -> AnalysedStudy:

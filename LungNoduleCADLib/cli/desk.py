@@ -8,7 +8,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import fields, replace
 from pathlib import Path
@@ -85,10 +85,10 @@ class Desk:
         self.case, self.looks = _take_up(self.out, self._models)
         self.document = findings_json.to_json(self.case.findings)
         self._drawing, self._rehearsed = threading.Lock(), threading.Event()
-        self._behind = ThreadPoolExecutor(1)
         self._verbs: dict[str, Callable[[Request], Answer]] = {"report": self._report, "export": self._export}
         self._corrections = self._make_corrections()
         self._segmented: Case | None = None if self._segmentation_is_old() else self.case
+        self._prior_report: str | None = None  # the paper for it, where it is due
 
     def start(self) -> None:
         """Begin what goes on beside the answers."""
@@ -111,8 +111,7 @@ class Desk:
 
     def use_idle_time(self) -> bool:
         """One short piece of work that is due or makes later answers quicker; whether there was any."""
-        if self._segmented is not self.case:
-            self._update_segmentation()
+        if self._finish_next():
             return True
         if not (self._rehearsed.is_set() and self._models.ready):
             return False
@@ -132,8 +131,7 @@ class Desk:
 
     def close(self) -> None:
         """Everything that follows the answers is on disk afterwards."""
-        self._update_segmentation()
-        self._behind.shutdown(wait=True)
+        self._finish()
 
     def _make_corrections(self) -> dict[str, Callable[[Request], Case]]:
         from LungNoduleCADLib import review
@@ -162,18 +160,35 @@ class Desk:
     def _take_over(self, case: Case) -> Answer:
         """The new state on disk, then in memory."""
         before = self.case
-        saved = update.save_edit(self.out, before.findings, case.findings) if case is not before else None
-        if saved is None:
+        if case is before:
             return {"findings": self.document, **_files(update.ChangedFiles())}
+        saved = update.save_edit(self.out, before.findings, case.findings, self.document)
         self.case, self.document = case, saved.document
         earlier = saved.prior
         prior = {"prior": _files(earlier)} if earlier.names else {}
         return {"findings": self.document, **_files(saved.current), **prior}
 
+    def _finish(self) -> None:
+        """Everything that is due."""
+        while self._finish_next():
+            pass
+
+    def _finish_next(self) -> bool:
+        """One piece of what is due, so that the folder says the same throughout; whether there was any."""
+        if self._segmented is not self.case:
+            due = self._update_segmentation
+        elif self._prior_report is not None:
+            due = self._report_prior
+        else:
+            return False
+        try:
+            due()
+        except Exception:  # what was answered is on disk; what follows from it is older than that, and so made again
+            traceback.print_exc()
+        return True
+
     def _update_segmentation(self) -> None:
         case, done = self.case, self._segmented
-        if case is done:
-            return
         self._segmented = case
         try:
             update.update_segmentation(self.out, case.findings, case.current.lungs)
@@ -221,19 +236,20 @@ class Desk:
                 draw()
             write_report(self.case.findings, self.out, paper)
         path = self.out / REPORT
-        self._behind.submit(self._report_prior, self.case, paper)
+        self._prior_report = paper
         pages = draw_pages(path, self.out / FOLDER)
         return {"report": str(path), "pages": [str(page) for page in pages]}
 
-    def _report_prior(self, case: Case, paper: str) -> None:
+    def _report_prior(self) -> None:
         """The prior's own report, where a correction changed its nodules since it was written."""
         from LungNoduleCADLib.report.write import renew_report
 
-        if case.prior is None:
+        prior, paper, self._prior_report = self.case.prior, self._prior_report, None
+        if prior is None or paper is None:
             return
         try:
             with self._drawing:
-                renew_report(self.out / PRIOR, case.prior.findings, case.prior.ct, case.prior.lungs, paper)
+                renew_report(self.out / PRIOR, prior.findings, prior.ct, prior.lungs, paper)
         except OSError as error:
             print(f"the report of the prior CT could not be brought up to date: {error}", file=sys.stderr)
 
@@ -242,8 +258,7 @@ class Desk:
 
         source = request.get("dicom_source")
         folder = Path(_asked(request, "folder", str))
-        self._update_segmentation()
-        self._behind.submit(lambda: None).result()
+        self._finish()
         with self._drawing:
             for _, draw in self._missing_images():
                 draw()

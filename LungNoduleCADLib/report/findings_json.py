@@ -53,15 +53,25 @@ SCHEMA_NAME = "findings.schema.json"
 _converter = make_converter(detailed_validation=False)
 
 
-def to_json(findings: StudyFindings) -> dict[str, Any]:
+def to_json(findings: StudyFindings, known_prior: dict[str, Any] | None = None) -> dict[str, Any]:
     """Findings as plain JSON values, valid by the schema.
+
+    Parameters
+    ----------
+    known_prior : what this made of the same prior before; it is taken over and not checked again.
 
     Raises
     ------
     InputError : the findings do not fit the schema (a fault of the software, named by its path).
     """
-    document = plain(_study_to_json(findings))
+    if known_prior is None:
+        document = plain(_study_to_json(findings))
+        check(document)
+        return document
+    document = plain(_study_to_json(replace(findings, prior=None)))
     check(document)
+    document["prior"] = known_prior
+    _check_ids(document, FILE_NAME)
     return document
 
 

@@ -50,14 +50,21 @@ class SavedEdit:
     prior: ChangedFiles
 
 
-def save_edit(folder: Path, before: StudyFindings, after: StudyFindings) -> SavedEdit:
+def save_edit(
+    folder: Path, before: StudyFindings, after: StudyFindings, document: dict[str, Any] | None = None
+) -> SavedEdit:
     """Put an edit on disk, of the current study and of the prior's nodules; pictures that no longer hold go.
+
+    Parameters
+    ----------
+    document : what stands on disk.
 
     Raises
     ------
     OutputError : the folder cannot be written; it then holds what it held.
     """
-    document = findings_json.to_json(after)
+    same_prior = document is not None and after.prior is not None and after.prior is before.prior
+    document = findings_json.to_json(after, document["prior"] if same_prior else None)
     number = len(after.edits)
     written: list[Path] = []
     try:

@@ -16,7 +16,7 @@ from LungNoduleCADLib.domain.nodule import Review
 from LungNoduleCADLib.errors import InputError, OutputError
 from LungNoduleCADLib.followup.register import Registration
 from LungNoduleCADLib.report import update
-from LungNoduleCADLib.report.findings_json import read_findings, to_json
+from LungNoduleCADLib.report.findings_json import read_document, read_findings, to_json
 from LungNoduleCADLib.report.folder import new_results
 from LungNoduleCADLib.report.outlines import DRAWN, outline_path
 from LungNoduleCADLib.report.pages import draw_pages
@@ -95,6 +95,17 @@ def test_a_drawn_outline_is_on_disk_before_the_segmentation_knows_of_it(out):
     shutil.rmtree(out / "outlines")
     in_segmentation = read_study(out)[0].nodules[0].mask
     assert in_segmentation.voxels.sum() == expected.voxels.sum()
+
+
+def test_a_prior_that_did_not_change_is_taken_over_as_it_stands(out):
+    before, _, _ = read_study(out)
+    standing = read_document(out)
+
+    saved = update.save_edit(out, before, redrawn(before), standing)
+
+    assert saved.document["prior"] is standing["prior"]
+    assert saved.document == to_json(redrawn(before))
+    assert read_document(out) == saved.document
 
 
 def test_an_edit_that_was_stopped_before_the_findings_changes_nothing(out):
