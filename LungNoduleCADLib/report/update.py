@@ -57,7 +57,7 @@ def save_edit(
 
     Parameters
     ----------
-    document : what stands on disk.
+    document : what ``findings_json.to_json`` made of ``before``; its prior is taken over where that is the same.
 
     Raises
     ------

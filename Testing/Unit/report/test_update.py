@@ -99,7 +99,7 @@ def test_a_drawn_outline_is_on_disk_before_the_segmentation_knows_of_it(out):
 
 def test_a_prior_that_did_not_change_is_taken_over_as_it_stands(out):
     before, _, _ = read_study(out)
-    standing = read_document(out)
+    standing = to_json(before)
 
     saved = update.save_edit(out, before, redrawn(before), standing)
 
