@@ -7,6 +7,7 @@ from copy import deepcopy
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -230,9 +231,15 @@ def explain(
     def of_given(networks: tuple[Any, ...], views: Tensor) -> tuple[Tensor, ...]:
         return _explainer(networks, runner.spacing_mm, head, output).of_given(views, grid.shape_kji[0])
 
-    heat, score = mapped_back(runner.placed(of_given, given), grid.shape_kji[0])
+    with _ONE_AT_A_TIME:
+        of_views = runner.placed(of_given, given)
+    heat, score = mapped_back(of_views, grid.shape_kji[0])
     box = _native_box(grid, native)
     return Saliency(resample(heat.astype(np.float32), grid, box), box, head, score, method, CHOSEN.technique.value)
+
+
+_ONE_AT_A_TIME = Lock()
+"""An explainer's hooks keep what they saw of one look."""
 
 
 @lru_cache(maxsize=2)

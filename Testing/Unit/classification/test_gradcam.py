@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gc
+from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
 
 import numpy as np
@@ -55,6 +56,17 @@ def test_a_map_goes_on_from_the_look_that_answered(runner: EncoderRunner, monkey
     saliency = explain(runner, given, GRID, NATIVE, "malignancy", METHOD)
 
     assert saliency.score == pytest.approx(np.mean([one.heads["malignancy"] for one in answers]), rel=1e-2)
+
+
+def test_maps_made_at_the_same_time_are_those_made_one_after_another(runner: EncoderRunner) -> None:
+    patches = [patch_with_blob(100.0 * n) for n in range(8)]
+    alone = [map_of(runner, patch).heat for patch in patches]
+
+    with ThreadPoolExecutor(4) as threads:
+        together = [saliency.heat for saliency in threads.map(lambda patch: map_of(runner, patch), patches)]
+
+    for mine, its in zip(together, alone, strict=True):
+        assert mine == pytest.approx(its, rel=1e-4, abs=1e-6)
 
 
 def test_what_lowers_the_score_is_not_hot(runner: EncoderRunner) -> None:
