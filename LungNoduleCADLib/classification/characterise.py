@@ -78,10 +78,11 @@ class Characteriser:
             return replace(nodule, histology=HistologyEstimate(None, HISTOLOGY_NOT_AVAILABLE))
         grid = patch_geometry(nodule.centroid_lps_mm, self.encoder.size, self.encoder.spacing_mm)
         patch = network_patch(ct, grid)
-        members, given = look(self.encoder, patch)
+        seen = look(self.encoder, patch)
+        members = seen.answers
         radiomics = radiomic_features(ct, nodule.mask)
         malignancy, by_network = self._malignancy(members, nodule.measurements, radiomics)
-        saliency = explain_malignancy(self.encoder, given, grid, ct.geometry, malignancy, self.encoder_bundle.method())
+        saliency = explain_malignancy(seen, grid, ct.geometry, malignancy, self.encoder_bundle.method())
         unfamiliarity = self._unfamiliarity(patch, members)
         return replace(
             nodule,

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from itertools import chain, combinations
 from typing import Any
 
@@ -68,19 +67,11 @@ class EncoderRunner:
     def answers_of_members(self, patches_hu: Sequence[np.ndarray] | np.ndarray, batch: int = 16) -> list[Answers]:
         """Answers of each network for HU patches (N, D, D, D)."""
         batches = (patches_hu[start : start + batch] for start in range(0, len(patches_hu), batch))
-        parts = [self.placed(_answer, _inputs(some)) for some in batches]
-        return self._by_member([torch.cat(part) for part in zip(*parts, strict=True)])
+        parts = [self.placed(_answer, network_input(some)) for some in batches]
+        return self.by_member([torch.cat(part) for part in zip(*parts, strict=True)])
 
-    @torch.no_grad()
-    def look(self, patches_hu: np.ndarray, stage: str) -> tuple[list[Answers], torch.Tensor]:
-        """Answers of each network for HU patches (N, D, D, D), and what each network's stage was given.
-
-        The latter, (N, networks, C, d, d, d), is where a heat map goes on from (``gradcam``).
-        """
-        given, *tensors = self.placed(partial(_look, stage=stage), _inputs(patches_hu))
-        return self._by_member(tensors), given
-
-    def _by_member(self, tensors: Sequence[torch.Tensor]) -> list[Answers]:
+    def by_member(self, tensors: Sequence[torch.Tensor]) -> list[Answers]:
+        """Answers of each network, from what ``said`` gives of one after the other."""
         each = iter(tensors)
         return [
             Answers({head.name: next(each).double().numpy() for head in HEADS}, next(each).numpy())
@@ -88,30 +79,26 @@ class EncoderRunner:
         ]
 
 
-def _inputs(patches_hu: Sequence[np.ndarray] | np.ndarray) -> torch.Tensor:
+def network_input(patches_hu: Sequence[np.ndarray] | np.ndarray) -> torch.Tensor:
+    """(N, 1, D, D, D) from HU patches (N, D, D, D)."""
     return encoder_input(np.ascontiguousarray(np.stack(list(patches_hu)), np.float32))[:, None]
 
 
 def _answer(networks: Sequence[Any], x: torch.Tensor) -> tuple[torch.Tensor, ...]:
-    """Of each network the answer of each head and, last, the pooled features; each (B, …)."""
-    return tuple(chain.from_iterable(tensors for _, tensors in _passes(networks, x, STAGES[0])))
+    return tuple(chain.from_iterable(said(network, _start(network, x), STAGES[0]) for network in networks))
 
 
-def _look(networks: Sequence[Any], x: torch.Tensor, stage: str) -> tuple[torch.Tensor, ...]:
-    """What ``stage`` of each network was given, (B, networks, …), and then as ``_answer``."""
-    given, tensors = zip(*_passes(networks, x, stage), strict=True)
-    return torch.stack(given, dim=1), *chain.from_iterable(tensors)
+def _start(network: NoduleEncoder, x: torch.Tensor) -> torch.Tensor:
+    with autocast(x.device.type):
+        return network.before(STAGES[0], x)
 
 
-def _passes(
-    networks: Sequence[Any], x: torch.Tensor, stage: str
-) -> Iterator[tuple[torch.Tensor, tuple[torch.Tensor, ...]]]:
-    for network in networks:
-        with autocast(x.device.type):
-            given = network.before(stage, x)
-            pooled = network.features(given, stage).float()
-        answers = network.answers(pooled)
-        yield given, (*(answers[head.name] for head in HEADS), pooled)
+def said(network: NoduleEncoder, given: torch.Tensor, stage: str) -> tuple[torch.Tensor, ...]:
+    """The answer of each of ``HEADS`` and, last, the pooled features, each (B, …), from what a stage is given."""
+    with autocast(given.device.type):
+        pooled = network.features(given, stage).float()
+    answers = network.answers(pooled)
+    return *(answers[head.name] for head in HEADS), pooled
 
 
 def mean_answers(members: Sequence[Answers]) -> Answers:

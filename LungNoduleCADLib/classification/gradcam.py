@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import lru_cache
+from functools import lru_cache, partial
+from itertools import chain
 from threading import Lock
 from typing import Any
 
@@ -16,13 +17,13 @@ from monai.visualize import GradCAM, GradCAMpp, ModelWithHooks
 from monai.visualize.visualizer import default_upsampler
 from torch import Tensor, nn
 
-from LungNoduleCADLib.classification.encoder import Answers, EncoderRunner, encoder_input, mirror_images
+from LungNoduleCADLib.classification.encoder import Answers, EncoderRunner, mirror_images, network_input, said
 from LungNoduleCADLib.domain.geometry import Geometry
 from LungNoduleCADLib.domain.nodule import MalignancyEstimate, Saliency
 from LungNoduleCADLib.domain.provenance import Method
 from LungNoduleCADLib.imaging.sitk_bridge import resample
 from LungNoduleCADLib.networks.build import autocast
-from LungNoduleCADLib.networks.nodule_encoder import STAGES, NoduleEncoder
+from LungNoduleCADLib.networks.nodule_encoder import HEADS, STAGES, NoduleEncoder
 
 
 class Technique(StrEnum):
@@ -47,7 +48,7 @@ class HeatMethod:
 
     @property
     def onwards(self) -> str:
-        """The stage that is given what the first layer gives; a look is kept there, and a map goes on from it."""
+        """The stage that is given what the first layer gives; gradients go back as far as that."""
         return STAGES[STAGES.index(self.layers[0]) + 1]
 
 
@@ -80,38 +81,38 @@ class Explainer:
         HiResCAM's would add up to the logit, LayerCAM's to what speaks for it. Nothing is stretched.
         """
         views = mirror_images(patch_hu) if self._method.mirrored else patch_hu[None]
-        networks = [cam.nn_module.model.network for cam in self._cams]
-        x = encoder_input(np.ascontiguousarray(views, np.float32))[:, None].to(self._cams[0].nn_module.device)
-        with torch.no_grad(), autocast(x.device.type):
-            given = torch.stack([network.before(self._method.onwards, x) for network in networks], dim=1)
-        return mapped_back(self.of_given(given, patch_hu.shape[-1]), patch_hu.shape[-1])
+        seen = self.look(network_input(views).to(self._cams[0].nn_module.device))
+        return self.mapped_back(seen, patch_hu.shape[-1])[:2]
 
-    def of_given(self, given: Tensor, size: int) -> tuple[Tensor, ...]:
-        """Of each layer the heat (B, d, d, d), positive and negative, on its own grid, and last the logits (B,).
+    def look(self, x: Tensor) -> tuple[Tensor, ...]:
+        """One pass there and back for views (B, 1, D, D, D) of a patch.
 
-        Parameters
-        ----------
-        given : (B, networks, C, d, d, d), what the method's first layer gave of views of a patch of ``size`` voxels.
+        Of each layer the heat (B, d, d, d), positive and negative, on its own grid; the logits (B,); and what each
+        network said (``encoder.said``).
         """
-        each = [self._heat(cam, given[:, n], size) for n, cam in enumerate(self._cams)]
-        return tuple(torch.stack(parts).mean(0) for parts in zip(*each, strict=True))
+        heat, answers = zip(*(self._of_one(cam, x) for cam in self._cams), strict=True)
+        return *(torch.stack(parts).mean(0) for parts in zip(*heat, strict=True)), *chain.from_iterable(answers)
 
-    def _heat(self, cam: GradCAM, given: Tensor, size: int) -> list[Tensor]:
-        x = given.contiguous(memory_format=torch.channels_last_3d).requires_grad_()
-        patch_cm3 = (size * self._spacing_mm / 10) ** 3
-        layers = [cam(x, class_idx=0, layer_idx=n)[:, 0].detach() for n in range(len(self._method.layers))]
-        per_cm3 = [heat * (heat[0].numel() / patch_cm3) for heat in layers]
-        return [*per_cm3, torch.from_numpy(cam.nn_module.logits).reshape(-1)]
+    def mapped_back(self, seen: Sequence[Tensor], size: int) -> tuple[np.ndarray, float, Sequence[Tensor]]:
+        """Heat >= 0 (D, D, D) and logit of a patch of ``size`` D voxels, means over layers and views (its 8 mirror
+        images, or itself alone), and what the networks said, from what ``look`` gave."""
+        layers, (logits, *answers) = seen[: len(self._method.layers)], seen[len(self._method.layers) :]
+        turned_back = [
+            np.mean([mirror_images(one)[n] for n, one in enumerate(heat.cpu().numpy())], 0) for heat in layers
+        ]
+        enlarge = default_upsampler((size,) * 3)
+        heat = torch.stack([enlarge(torch.from_numpy(one)[None, None])[0, 0] for one in turned_back]).mean(0)
+        return heat.clamp(min=0).numpy(), float(logits.mean()), answers
 
-
-def mapped_back(of_views: Sequence[Tensor], size: int) -> tuple[np.ndarray, float]:
-    """Heat >= 0 (D, D, D) and logit of a patch of ``size`` D voxels: means over layers and views (its 8 mirror images,
-    or itself alone), from ``of_given``."""
-    *layers, logits = of_views
-    turned_back = [np.mean([mirror_images(one)[n] for n, one in enumerate(heat.cpu().numpy())], 0) for heat in layers]
-    enlarge = default_upsampler((size,) * 3)
-    heat = torch.stack([enlarge(torch.from_numpy(one)[None, None])[0, 0] for one in turned_back]).mean(0)
-    return heat.clamp(min=0).numpy(), float(logits.mean())
+    def _of_one(self, cam: GradCAM, x: Tensor) -> tuple[list[Tensor], tuple[Tensor, ...]]:
+        """Heat of each layer and logits, and all that a network said."""
+        seen = cam.nn_module.model
+        with torch.no_grad(), autocast(x.device.type):
+            given = seen.network.before(self._method.onwards, x)
+        given = given.contiguous(memory_format=torch.channels_last_3d).requires_grad_()
+        patch_cm3 = (x.shape[-1] * self._spacing_mm / 10) ** 3
+        layers = [cam(given, class_idx=0, layer_idx=n)[:, 0].detach() for n in range(len(self._method.layers))]
+        return [*(heat * (heat[0].numel() / patch_cm3) for heat in layers), seen.logits(seen.said)], seen.said
 
 
 class _OneHead(nn.Module):
@@ -120,12 +121,18 @@ class _OneHead(nn.Module):
     def __init__(self, network: NoduleEncoder, stage: str, head: str, output: int) -> None:
         super().__init__()
         self.given = nn.Identity()  # to be named as a layer
-        self.network, self.stage, self.head, self.output = deepcopy(network), stage, head, output
+        self.network, self.stage, self.output = deepcopy(network), stage, output
+        self.head = [known.name for known in HEADS].index(head)
+        self.said: tuple[Tensor, ...] = ()
 
     def forward(self, given: Tensor) -> Tensor:
-        with autocast(given.device.type):
-            answers = self.network.answers(self.network.features(self.given(given), self.stage))
-        return answers[self.head][:, self.output : self.output + 1]
+        answers = said(self.network, self.given(given), self.stage)
+        self.said = tuple(answer.detach() for answer in answers)
+        return self.logits(answers)[:, None]
+
+    def logits(self, answers: Sequence[Tensor]) -> Tensor:
+        """(B,) of what was said."""
+        return answers[self.head][:, self.output]
 
 
 class _OnePass(ModelWithHooks):
@@ -134,7 +141,6 @@ class _OnePass(ModelWithHooks):
     Without the factor exp(score) of MONAI's Grad-CAM++, which would take the unit from the heat.
     """
 
-    logits: np.ndarray
     _seen: tuple[Tensor, Any] | None = None
 
     @property
@@ -148,7 +154,7 @@ class _OnePass(ModelWithHooks):
             self._seen = x, (None, [f.detach().float() for f in features], [g.detach().float() for g in gradients])
             self.activations = {layer: values.detach() for layer, values in self.activations.items()}
             self.gradients = {}
-            self.logits, self.score = self.score.detach().cpu().numpy(), torch.zeros((), device=x.device)
+            self.score = torch.zeros((), device=x.device)
         return self._seen[1]
 
 
@@ -191,51 +197,52 @@ def _as_it_is(heat: Tensor) -> Tensor:
     return heat
 
 
-def look(runner: EncoderRunner, patch_hu: np.ndarray) -> tuple[list[Answers], Tensor]:
-    """What each network answers of the mirror images of a patch, and what ``explain`` needs of that look."""
-    return runner.look(mirror_images(patch_hu), CHOSEN.onwards)
+@dataclass(frozen=True)
+class Look:
+    """What an ensemble saw of an HU patch (D, D, D) in its 8 mirror images.
+
+    Parameters
+    ----------
+    answers : of each network, to the mirror images; the first is the patch as it lies.
+    heat : (D, D, D) >= 0, where the score of ``head`` comes from.
+    score : that head's mean logit.
+    """
+
+    answers: list[Answers]
+    heat: np.ndarray
+    score: float
+    head: str
+
+
+def look(runner: EncoderRunner, patch_hu: np.ndarray, head: str = "malignancy", output: int = 0) -> Look:
+    """Answers and the heat map of a head's output, in one pass of each network there and back."""
+    size, made = patch_hu.shape[-1], partial(_explainer, spacing_mm=runner.spacing_mm, head=head, output=output)
+    with _ONE_AT_A_TIME:
+        seen = runner.placed(lambda networks, x: made(networks).look(x), network_input(mirror_images(patch_hu)))
+    heat, score, answers = made(runner.networks).mapped_back(seen, size)
+    return Look(runner.by_member(answers), heat, score, head)
 
 
 def explain_malignancy(
-    runner: EncoderRunner,
-    given: Tensor,
-    grid: Geometry,
-    native: Geometry,
-    malignancy: MalignancyEstimate,
-    method: Method,
+    seen: Look, grid: Geometry, native: Geometry, malignancy: MalignancyEstimate, method: Method
 ) -> Saliency | None:
     """Where in a patch the malignancy score comes from; ``None`` where that score is low (``Saliency.score_is_low``).
 
     Parameters
     ----------
-    given : what ``look`` kept of an HU patch (D, D, D) on ``grid``.
+    seen : of an HU patch on ``grid``.
     native : CT grid; the map comes back on its voxels, cropped to the patch.
     """
     if Saliency.score_is_low(malignancy.probability, malignancy.encoder_probability):
         return None
-    return explain(runner, given, grid, native, "malignancy", method)
+    return explain(seen, grid, native, method)
 
 
-def explain(
-    runner: EncoderRunner,
-    given: Tensor,
-    grid: Geometry,
-    native: Geometry,
-    head: str,
-    method: Method,
-    *,
-    output: int = 0,
-) -> Saliency:
-    """Where in a patch the score of any head comes from, high or low; parameters as ``explain_malignancy``."""
-
-    def of_given(networks: tuple[Any, ...], views: Tensor) -> tuple[Tensor, ...]:
-        return _explainer(networks, runner.spacing_mm, head, output).of_given(views, grid.shape_kji[0])
-
-    with _ONE_AT_A_TIME:
-        of_views = runner.placed(of_given, given)
-    heat, score = mapped_back(of_views, grid.shape_kji[0])
+def explain(seen: Look, grid: Geometry, native: Geometry, method: Method) -> Saliency:
+    """Where in a patch the score comes from, high or low; parameters as ``explain_malignancy``."""
     box = _native_box(grid, native)
-    return Saliency(resample(heat.astype(np.float32), grid, box), box, head, score, method, CHOSEN.technique.value)
+    heat = resample(seen.heat.astype(np.float32), grid, box)
+    return Saliency(heat, box, seen.head, seen.score, method, CHOSEN.technique.value)
 
 
 _ONE_AT_A_TIME = Lock()

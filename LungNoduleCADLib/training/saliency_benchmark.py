@@ -268,7 +268,7 @@ def visibility(
     grid = patch_geometry(POINT, runner.size, runner.spacing_mm)
 
     def shown(hu: np.ndarray, estimate: MalignancyEstimate) -> bool:
-        made = explain_malignancy(runner, look(runner, hu)[1], grid, grid, estimate, Method("benchmark", "1"))
+        made = explain_malignancy(look(runner, hu), grid, grid, estimate, Method("benchmark", "1"))
         return made is not None and bool(made.heat.any())
 
     empty = [not shown(subject.without_nodule, malignancy(subject.without_nodule)) for subject in explained]

@@ -29,8 +29,7 @@ def patch_with_blob(hu: float = 400.0) -> np.ndarray:
 
 
 def map_of(runner: EncoderRunner, patch: np.ndarray | None = None, grid: Geometry = GRID) -> Saliency:
-    _, given = look(runner, patch_with_blob() if patch is None else patch)
-    return explain(runner, given, grid, NATIVE, "malignancy", METHOD)
+    return explain(look(runner, patch_with_blob() if patch is None else patch), grid, NATIVE, METHOD)
 
 
 def at(saliency: Saliency, lps_mm: np.ndarray) -> float:
@@ -49,13 +48,25 @@ def test_heat_is_where_the_score_comes_from_and_not_upside_down(runner: EncoderR
     assert np.median(saliency.heat) < 0.1 * saliency.heat.max()
 
 
-def test_a_map_goes_on_from_the_look_that_answered(runner: EncoderRunner, monkeypatch: pytest.MonkeyPatch) -> None:
-    answers, given = look(runner, patch_with_blob())
-    monkeypatch.delattr(NoduleEncoder, "before")
+def test_one_look_gives_the_answers_that_the_encoder_gives(runner: EncoderRunner) -> None:
+    alone = runner.answers_of_members(mirror_images(patch_with_blob()))
 
-    saliency = explain(runner, given, GRID, NATIVE, "malignancy", METHOD)
+    seen = look(runner, patch_with_blob())
 
-    assert saliency.score == pytest.approx(np.mean([one.heads["malignancy"] for one in answers]), rel=1e-2)
+    for mine, its in zip(seen.answers, alone, strict=True):
+        assert mine.features == pytest.approx(its.features, rel=1e-3, abs=1e-5)
+        assert mine.heads.keys() == its.heads.keys()
+        assert all(mine.heads[name] == pytest.approx(its.heads[name], rel=1e-3, abs=1e-5) for name in its.heads)
+    assert seen.score == pytest.approx(np.mean([one.heads["malignancy"] for one in seen.answers]))
+
+
+def test_a_look_passes_each_network_once(runner: EncoderRunner, monkeypatch: pytest.MonkeyPatch) -> None:
+    passed, before = [], NoduleEncoder.before
+    monkeypatch.setattr(NoduleEncoder, "before", lambda self, *given: passed.append(self) or before(self, *given))
+
+    look(runner, patch_with_blob())
+
+    assert len(passed) == len(runner.networks)
 
 
 def test_maps_made_at_the_same_time_are_those_made_one_after_another(runner: EncoderRunner) -> None:
@@ -202,7 +213,7 @@ def test_the_map_of_an_ensemble_is_the_mean_over_its_members(brightness_network:
 
 def malignancy_map(runner: EncoderRunner, reported: float, of_encoder: float) -> Saliency | None:
     estimate = MalignancyEstimate(reported, encoder_probability=of_encoder)
-    return explain_malignancy(runner, look(runner, patch_with_blob())[1], GRID, NATIVE, estimate, METHOD)
+    return explain_malignancy(look(runner, patch_with_blob()), GRID, NATIVE, estimate, METHOD)
 
 
 def test_a_low_malignancy_score_has_no_map_whichever_of_the_two_is_low(runner: EncoderRunner) -> None:
