@@ -13,7 +13,7 @@ from LungNoduleCADLib.bundles.spec import Bundle
 from LungNoduleCADLib.classification.encoder import Answers, EncoderRunner, mean_answers
 from LungNoduleCADLib.classification.familiarity import Familiarity, doubts
 from LungNoduleCADLib.classification.fusion import MetaClassifier, TypeClassifier, fusion_inputs
-from LungNoduleCADLib.classification.gradcam import explain_malignancy, look
+from LungNoduleCADLib.classification.gradcam import doubts_of_map, explain_malignancy, look
 from LungNoduleCADLib.classification.radiomics import radiomic_features
 from LungNoduleCADLib.domain.ct import CtVolume
 from LungNoduleCADLib.domain.nodule import (
@@ -96,6 +96,7 @@ class Characteriser:
             flags=(
                 *less_model_doubts(nodule.flags),
                 *doubts(unfamiliarity, by_network, nodule.candidate.probability),
+                *(doubts_of_map(saliency, nodule.mask) if saliency else ()),
             ),
         )
 

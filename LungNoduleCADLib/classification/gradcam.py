@@ -19,8 +19,10 @@ from torch import Tensor, nn
 
 from LungNoduleCADLib.classification.encoder import Answers, EncoderRunner, mirror_images, network_input, said
 from LungNoduleCADLib.domain.geometry import Geometry
+from LungNoduleCADLib.domain.masks import NoduleMask
 from LungNoduleCADLib.domain.nodule import MalignancyEstimate, Saliency
 from LungNoduleCADLib.domain.provenance import Method
+from LungNoduleCADLib.domain.quality import QualityFlag, Severity
 from LungNoduleCADLib.imaging.sitk_bridge import resample
 from LungNoduleCADLib.networks.build import autocast
 from LungNoduleCADLib.networks.nodule_encoder import HEADS, STAGES, NoduleEncoder
@@ -54,6 +56,8 @@ class HeatMethod:
 
 CHOSEN = HeatMethod()
 """Measured against others in Testing/Benchmarks/saliency.json."""
+MARGIN_MM = 2.0
+"""Around a nodule; what is hot there speaks of its edge."""
 
 
 class Explainer:
@@ -243,6 +247,21 @@ def explain(seen: Look, grid: Geometry, native: Geometry, method: Method) -> Sal
     box = _native_box(grid, native)
     heat = resample(seen.heat.astype(np.float32), grid, box)
     return Saliency(heat, box, seen.head, seen.score, method, CHOSEN.technique.value)
+
+
+def doubts_of_map(saliency: Saliency, outline: NoduleMask) -> tuple[QualityFlag, ...]:
+    """``heat_beside`` where a map is hottest beside an outline and a margin of ``MARGIN_MM``."""
+    if not saliency.heat.any():
+        return ()
+    hottest = np.unravel_index(saliency.heat.argmax(), saliency.heat.shape)
+    distance_mm = outline.distance_mm(saliency.geometry.to_lps_mm(hottest))
+    if distance_mm <= MARGIN_MM:
+        return ()
+    message = (
+        f"The heat map is hottest {distance_mm:.0f} mm beside the outline: "
+        "part of what raises the malignancy score lies around the nodule."
+    )
+    return (QualityFlag("heat_beside", Severity.INFO, message),)
 
 
 _ONE_AT_A_TIME = Lock()

@@ -72,3 +72,9 @@ class NoduleMask:
     def centroid_lps_mm(self) -> tuple[float, float, float]:
         centre = np.argwhere(self.voxels).mean(axis=0) + self.start_kji
         return tuple(float(v) for v in self.geometry.to_lps_mm(centre))  # type: ignore[return-value]
+
+    def distance_mm(self, point_lps_mm: tuple[float, float, float] | np.ndarray) -> float:
+        """How far a point lies from the outline, to half a voxel; 0 inside."""
+        voxels_lps_mm = self.geometry.to_lps_mm(np.argwhere(self.voxels) + self.start_kji)
+        nearest_mm = np.linalg.norm(voxels_lps_mm - point_lps_mm, axis=1).min()
+        return max(0.0, float(nearest_mm) - max(self.geometry.spacing_kji_mm) / 2)

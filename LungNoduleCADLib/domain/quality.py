@@ -22,7 +22,7 @@ class QualityFlag:
     message: str
 
 
-MODEL_DOUBTS = ("unfamiliar", "not_a_nodule", "networks_disagree")
+MODEL_DOUBTS = ("unfamiliar", "not_a_nodule", "networks_disagree", "heat_beside")
 """Codes of what the models say against their own answers to a nodule; another outline gets its own."""
 
 

@@ -41,9 +41,7 @@ def rate_candidates(
 
 def covers(mask: NoduleMask, point_lps_mm: Point) -> bool:
     """Whether a point lies in an outline, or no more than 1 mm and half a voxel from it."""
-    voxels_lps_mm = mask.geometry.to_lps_mm(np.argwhere(mask.voxels) + mask.start_kji)
-    reach_mm = 1.0 + max(mask.geometry.spacing_kji_mm) / 2
-    return bool(np.linalg.norm(voxels_lps_mm - point_lps_mm, axis=1).min() <= reach_mm)
+    return mask.distance_mm(point_lps_mm) <= 1.0
 
 
 def same_nodule(one: NoduleMask, other: NoduleMask) -> bool:

@@ -17,7 +17,7 @@ import torch
 from scipy.ndimage import distance_transform_edt, gaussian_filter
 
 from LungNoduleCADLib.classification.encoder import EncoderRunner, mirror_images
-from LungNoduleCADLib.classification.gradcam import CHOSEN, Explainer, HeatMethod, explain_malignancy, look
+from LungNoduleCADLib.classification.gradcam import CHOSEN, MARGIN_MM, Explainer, HeatMethod, explain_malignancy, look
 from LungNoduleCADLib.domain.nodule import MalignancyEstimate, Saliency
 from LungNoduleCADLib.domain.provenance import Method
 from LungNoduleCADLib.errors import InputError
@@ -39,7 +39,7 @@ from LungNoduleCADLib.networks.nodule_encoder import NoduleEncoder
 from LungNoduleCADLib.training.cases import POINT, NoduleCase
 from LungNoduleCADLib.training.evaluate import Examination, Figures
 
-MARGIN_MM, LUNG_HU = 2.0, -850.0
+LUNG_HU = -850.0
 BLUR_MM, NOISE_MM = 6.0, 3.0
 """Standard deviations of the Gaussians of the blurred image and of the random map."""
 STEPS = 8

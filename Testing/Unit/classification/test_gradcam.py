@@ -9,8 +9,17 @@ import pytest
 import torch
 
 from LungNoduleCADLib.classification.encoder import EncoderRunner, mirror_images
-from LungNoduleCADLib.classification.gradcam import Explainer, HeatMethod, Technique, explain, explain_malignancy, look
+from LungNoduleCADLib.classification.gradcam import (
+    Explainer,
+    HeatMethod,
+    Technique,
+    doubts_of_map,
+    explain,
+    explain_malignancy,
+    look,
+)
 from LungNoduleCADLib.domain.geometry import Geometry
+from LungNoduleCADLib.domain.masks import NoduleMask
 from LungNoduleCADLib.domain.nodule import MalignancyEstimate, Saliency
 from LungNoduleCADLib.domain.provenance import Method
 from LungNoduleCADLib.imaging.patch import patch_geometry
@@ -227,3 +236,19 @@ def test_a_high_malignancy_score_has_the_map_of_its_head(runner: EncoderRunner) 
     assert found is not None
     assert found.target == "malignancy"
     assert found.heat == pytest.approx(map_of(runner).heat)
+
+
+@pytest.mark.parametrize(("beside_mm", "told"), [(0.0, ""), (4.0, ""), (12.0, "10 mm beside the outline")])
+def test_a_map_that_is_hottest_beside_the_nodule_says_so(beside_mm: float, told: str) -> None:
+    grid = Geometry((9, 31, 31), (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
+    voxels = np.zeros((3, 5, 5), bool)
+    voxels[1, 2, :] = True
+    outline = NoduleMask(voxels, (3, 10, 2), grid, METHOD)
+    heat = np.zeros(grid.shape_kji, np.float32)
+    heat[4, 12, 4 + int(beside_mm)] = 1.0
+
+    flags = doubts_of_map(Saliency(heat, grid, "malignancy", 2.0, METHOD), outline)
+
+    assert [flag.code for flag in flags] == ["heat_beside"] * bool(told)
+    assert all(told in flag.message for flag in flags)
+    assert not doubts_of_map(Saliency(0 * heat, grid, "malignancy", 2.0, METHOD), outline)
