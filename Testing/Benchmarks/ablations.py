@@ -75,6 +75,7 @@ ROWS: dict[str, dict[str, dict[str, Any]]] = {
     },
     "nodule_ct_segmentation": BOTH
     | {
+        "with elastic deformation": {"augmentation": {"elastic": True}, "late_augmentation": {"elastic": False}},
         "Dice and focal loss": {"loss": "dice+focal"},
         "cross-entropy only": {"loss": "cross-entropy"},
         "without the last cycle": {"loop": {"epochs": 15}},

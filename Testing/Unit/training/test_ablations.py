@@ -18,7 +18,7 @@ from LungNoduleCADLib.classification.encoder import EncoderRunner
 from LungNoduleCADLib.domain.nodule import NoduleType
 from LungNoduleCADLib.errors import InputError, UsageError
 from LungNoduleCADLib.networks.nodule_encoder import NoduleEncoder
-from LungNoduleCADLib.training.augment import training_transform
+from LungNoduleCADLib.training.augment import transforms_by_epoch
 from LungNoduleCADLib.training.nodule_pack import PackNodule
 from LungNoduleCADLib.training.samples import Sample, SampleStore
 from LungNoduleCADLib.training.train_encoder import score_encoder
@@ -97,7 +97,7 @@ def test_every_row_changes_the_bundled_recipe_and_its_augmentation_can_be_made(
             continue
         mine = ablations.changed(recipe, change)
         assert (mine != recipe) == (name != "base"), name
-        assert training_transform(mine["patch"]["size"], **mine["augmentation"]), name
+        assert transforms_by_epoch(mine["patch"]["size"], mine), name
 
 
 def test_recorded_answers_give_the_recipes_own_score(ablations: ModuleType, store: SampleStore) -> None:
