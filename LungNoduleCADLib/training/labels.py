@@ -28,7 +28,7 @@ def labels_of(nodule: PackNodule | None, synthetic_type: str = "") -> dict[str, 
         targets["nodule"][0] = 1.0
     if nodule is not None and nodule.ratings:
         agreed = 0.4 + 0.15 * nodule.n_readers
-        targets["malignancy"][0] = _suspicious_share(nodule.ratings["malignancy"])
+        targets["malignancy"][0] = suspicious_share(nodule.ratings["malignancy"])
         weights["malignancy"] = agreed
         for name in ("malignancy_rating", *DESCRIPTORS):
             targets[name][0] = nodule.mean("malignancy" if name == "malignancy_rating" else name)
@@ -46,7 +46,7 @@ def reference_type(nodule: PackNodule) -> int:
     return TYPES.index(nodule.type)
 
 
-def _suspicious_share(grades: tuple[int, ...]) -> float:
+def suspicious_share(grades: tuple[int, ...]) -> float:
     """Share of readers who suspect malignancy (4 or 5); a 3 is half a vote."""
     return float(np.mean([1.0 if grade > 3 else 0.5 if grade == 3 else 0.0 for grade in grades]))
 

@@ -27,7 +27,7 @@ from LungNoduleCADLib.nodules.segment import NoduleSegmenter
 from LungNoduleCADLib.training.cases import POINT, NoduleCase, nodule_cases
 from LungNoduleCADLib.training.data import PackNodule, TrainingData
 from LungNoduleCADLib.training.export import write_json
-from LungNoduleCADLib.training.labels import TYPES, reference_type
+from LungNoduleCADLib.training.labels import TYPES, reference_type, suspicious_share
 from LungNoduleCADLib.training.prepare import donors_of, load_scans
 
 
@@ -79,36 +79,41 @@ def train_fusion(
 ) -> dict[str, Any]:
     """Fit both classifiers, compare them by patient-wise cross-validation, keep the better; returns ``inference.json``.
 
-    The better is that with the lower Brier score after calibration; the kind of calibration is chosen on out-of-fold
+    They learn the share of readers who suspect malignancy, as the encoder does, from indeterminate nodules too. The
+    better is that with the lower Brier score after calibration; the kind of calibration is chosen on out-of-fold
     answers, too.
     """
-    decided = [o for o in observations if o.nodule.median("malignancy") != 3]
-    y = np.array([o.nodule.median("malignancy") > 3 for o in decided], float)
-    weight = np.array([0.4 + 0.15 * o.nodule.n_readers for o in decided])
-    patients = np.array([o.nodule.patient_id for o in decided])
-    clear = np.array([o.nodule.n_readers >= 3 for o in decided])
-    rows = [fusion_inputs(o.answers, o.measurements, o.radiomics) for o in decided]
+    medians = np.array([o.nodule.median("malignancy") for o in observations])
+    share = np.array([suspicious_share(o.nodule.ratings["malignancy"]) for o in observations])
+    weight = np.array([0.4 + 0.15 * o.nodule.n_readers for o in observations])
+    patients = np.array([o.nodule.patient_id for o in observations])
+    rows = [fusion_inputs(o.answers, o.measurements, o.radiomics) for o in observations]
     names = sorted({name for row in rows for name in row})
     x = np.array([[row.get(name, np.nan) for name in names] for row in rows], np.float32)
-    margins = {LINEAR: np.zeros(len(y)), TREES: np.zeros(len(y))}
-    for train, held in GroupKFold(recipe["cross_validation"]).split(x, y, patients):
-        linear = _linear(recipe, names).fit(x[train], y[train], logisticregression__sample_weight=weight[train])
+    margins = {LINEAR: np.zeros(len(x)), TREES: np.zeros(len(x))}
+    for train, held in GroupKFold(recipe["cross_validation"]).split(x, groups=patients):
+        linear = _linear(recipe, names, x[train], share[train], weight[train])
         margins[LINEAR][held] = linear.decision_function(x[held])
-        margins[TREES][held] = _margin(_trees(x[train], y[train], weight[train], names, recipe), x[held], names)
+        trees = _trees(x[train], share[train], weight[train], names, recipe)
+        margins[TREES][held] = _margin(trees, x[held], names)
     margins["mean of both"] = (margins[LINEAR] + margins[TREES]) / 2
     single = {
-        "encoder": np.array([o.answers.heads["malignancy"].mean() for o in decided]),
-        "rating": np.array([o.answers.heads["malignancy_rating"].mean() for o in decided]),
+        "encoder": np.array([o.answers.heads["malignancy"].mean() for o in observations]),
+        "rating": np.array([o.answers.heads["malignancy_rating"].mean() for o in observations]),
         "log_volume": x[:, names.index("size.log_volume")].astype(float),
     }
-    comparison: dict[str, Any] = {"nodules": len(y), "of_at_least_3_readers": int(clear.sum())}
+    clear = np.array([o.nodule.n_readers >= 3 for o in observations])
+    decided, suspicious = clear & (medians != 3), (medians > 3).astype(float)
+    from_3 = np.array([o.nodule.mean("malignancy") >= 3 for o in observations])
+    comparison: dict[str, Any] = {"nodules": len(x), "of_at_least_3_readers": int(clear.sum())}
     chosen: dict[str, Any] = {}
     for name, margin in (margins | single).items():
-        fit = calibration.choose_calibration(y[clear], margin[clear], patients[clear])
-        probability = calibration.apply(margin[clear], fit)
+        fit = calibration.choose_calibration(suspicious[decided], margin[decided], patients[decided])
+        probability = calibration.apply(margin[decided], fit)
         comparison[name] = {
-            "auc": round(auc(y[clear], margin[clear]), 4),
-            "brier": round(calibration.brier(y[clear], probability), 4),
+            "auc": round(auc(suspicious[decided], margin[decided]), 4),
+            "auc_mean_from_3": round(auc(from_3[clear], margin[clear]), 4),
+            "brier": round(calibration.brier(suspicious[decided], probability), 4),
             "calibration": fit["method"],
         }
         report(f"{name}: {comparison[name]}")
@@ -116,9 +121,9 @@ def train_fusion(
             chosen[name] = fit
     best = min(chosen, key=lambda name: comparison[name]["brier"])
     (bundle / "models").mkdir(parents=True, exist_ok=True)
-    linear = _linear(recipe, names).fit(x, y, logisticregression__sample_weight=weight)
+    linear = _linear(recipe, names, x, share, weight)
     write_json(bundle / "models/logistic_regression.json", _linear_as_json(linear, names))
-    _trees(x, y, weight, names, recipe).save_model(bundle / "models/xgboost.json")
+    _trees(x, share, weight, names, recipe).save_model(bundle / "models/xgboost.json")
     return {
         "network": best,
         "inputs": names,
@@ -172,17 +177,22 @@ def _type_model(recipe: dict[str, Any]) -> Pipeline:
     )
 
 
-def _linear(recipe: dict[str, Any], names: list[str]) -> Pipeline:
-    """Ridge-penalised; ``scales`` (by the longest prefix of a name) shrink what may only correct the rest."""
+def _linear(recipe: dict[str, Any], names: list[str], x: np.ndarray, share: np.ndarray, weight: np.ndarray) -> Pipeline:
+    """Ridge-penalised; ``scales`` (by the longest prefix of a name) shrink what may only correct the rest.
+
+    A nodule stands for a suspicious one and for another, each as far as its readers say so (``share``).
+    """
     settings = recipe["logistic_regression"]
     prefixes = sorted(settings["scales"], key=len)
     shrink = [next((settings["scales"][p] for p in reversed(prefixes) if name.startswith(p)), 1.0) for name in names]
-    return make_pipeline(
+    model = make_pipeline(
         SimpleImputer(strategy="median", keep_empty_features=True),
         StandardScaler(),
         FunctionTransformer(_times, kw_args={"factors": np.array(shrink)}),
         LogisticRegression(C=settings["C"], max_iter=5000),
     )
+    votes = np.tile(weight, 2) * np.concatenate([share, 1 - share])
+    return model.fit(np.tile(x, (2, 1)), np.repeat([1, 0], len(x)), logisticregression__sample_weight=votes)
 
 
 def _times(x: np.ndarray, factors: np.ndarray) -> np.ndarray:
@@ -200,10 +210,10 @@ def _linear_as_json(model: Pipeline, names: list[str]) -> dict[str, dict[str, fl
     } | {"": {"weight": float(linear.intercept_[0])}}
 
 
-def _trees(x: np.ndarray, y: np.ndarray, weight: np.ndarray, names: list[str], recipe: dict[str, Any]) -> Any:
+def _trees(x: np.ndarray, share: np.ndarray, weight: np.ndarray, names: list[str], recipe: dict[str, Any]) -> Any:
     import xgboost
 
-    data = xgboost.DMatrix(x, y, weight=weight, feature_names=names)
+    data = xgboost.DMatrix(x, share, weight=weight, feature_names=names)
     settings = {**recipe["xgboost"], "objective": "binary:logistic", "nthread": 2, "seed": recipe["seed"]}
     return xgboost.train(settings, data, recipe["rounds"])
 
