@@ -41,6 +41,7 @@ SHOWN = {
     },
     "nodule_fusion": {
         "AUC, malignancy (median rating > 3)": ("fusion", "malignancy_auc_median_above_3"),
+        "AUC, malignancy (mean rating ≥ 3, indeterminate ones too)": ("fusion", "malignancy_auc_mean_from_3"),
         "Brier score": ("fusion", "malignancy_brier"),
         "calibration error (ECE)": ("fusion", "malignancy_ece"),
         "AUC, solid against subsolid": ("type", "subsolid_auc"),
