@@ -63,6 +63,23 @@ def test_an_outlined_nodule_gets_type_malignancy_and_a_heat_map(
     assert found.saliency.method.sha256 == "ab" * 32
 
 
+def test_a_score_that_comes_from_beside_the_outline_is_flagged_until_the_outline_is_where_the_heat_is(
+    characteriser: Characteriser, ball_ct: Callable[..., CtVolume]
+) -> None:
+    characteriser.encoder_bundle.inference["calibration"]["malignancy"]["offset"] = 1.0
+    nodule = nodule_of(ct := ball_ct(5.0))
+    beside_mask = replace(
+        nodule.mask, voxels=np.roll(nodule.mask.voxels, round(12.0 / ct.geometry.spacing_kji_mm[2]), 2)
+    )
+    beside = replace(nodule, mask=beside_mask, centroid_lps_mm=beside_mask.centroid_lps_mm())
+
+    flagged = characteriser.characterise(ct, beside)
+    redrawn = characteriser.characterise(ct, replace(flagged, mask=nodule.mask, centroid_lps_mm=nodule.centroid_lps_mm))
+
+    assert [flag.code for flag in flagged.flags] == ["heat_beside"]
+    assert redrawn.flags == ()
+
+
 def test_a_nodule_with_a_low_malignancy_score_gets_no_heat_map(
     characteriser: Characteriser, ball_ct: Callable[..., CtVolume]
 ) -> None:
